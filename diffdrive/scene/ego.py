@@ -1,0 +1,36 @@
+"""The ego vehicle's own motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffdrive.contracts import Axes, frozen_array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgoState:
+    """The rear axle at one instant."""
+
+    timestamp_us: int
+    pose: np.ndarray
+    """[3] x, y, heading in the ego frame at t = 0 (so the present state has pose zero)."""
+
+    velocity: np.ndarray
+    """[2] vx, vy of the rear axle along the vehicle's own axes at this instant, m/s."""
+
+    acceleration: np.ndarray
+    """[2] ax, ay likewise, m/s^2."""
+
+    def __post_init__(self) -> None:
+        axes = Axes("EgoState")
+        for name, contract in (("pose", "3"), ("velocity", "2"), ("acceleration", "2")):
+            array = frozen_array(getattr(self, name), np.float64)
+            axes.check(name, array, contract, finite=True)
+            object.__setattr__(self, name, array)
+
+    @property
+    def speed(self) -> float:
+        """m/s, never negative."""
+        return float(np.hypot(*self.velocity))

@@ -1,0 +1,5 @@
+"""The ego vehicle's body."""
+
+from diffdrive.vehicle.dimensions import PACIFICA, VehicleDimensions
+
+__all__ = ["PACIFICA", "VehicleDimensions"]

@@ -1,0 +1,35 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each makes .venv when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.demo
+	$(BIN)/diffdrive demo --out out/demo
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# What the demo needs: 123D logs, the renderer, pictures. No SUMO, no Lightning.
+$(VENV)/.demo: $(INPUTS)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[data,render,viz]'
+	touch $@
+
+# Everything, SUMO included.
+$(VENV)/.test: $(INPUTS)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[data,train,render,world,viz,dev]'
+	touch $(VENV)/.demo $@
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info

@@ -1,0 +1,1 @@
+"""YAML overrides of the defaults in code, found through ``importlib.resources.files("diffdrive_configs")``."""

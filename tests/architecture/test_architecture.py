@@ -48,8 +48,8 @@ def imported_packages(tree: ast.Module) -> set[str]:
 
 
 def test_linter_sees_every_module() -> None:
-    files = {p for p in (ROOT / "diffdrive").rglob("*.py")}
-    modules = {m for m in grimp.build_graph("diffdrive", cache_dir=None).modules}
+    files = set((ROOT / "diffdrive").rglob("*.py"))
+    modules = set(grimp.build_graph("diffdrive", cache_dir=None).modules)
     assert len(files) == len(modules), "a folder without __init__.py is invisible to the import contracts"
 
 

@@ -1,0 +1,186 @@
+"""Every size of the network, in one frozen value. What can be computed from these numbers is a property."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from diffdrive.configuration import build, to_mapping
+from diffdrive.contracts import InputError
+from diffdrive.diffusion import BoxNormalizer, NoiseSchedule
+from diffdrive.tensors import InputLayout, TargetLayout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from diffdrive.model.planner import PlannerModel
+
+NUM_STAGES = 4
+DEEPEST_STRIDE = 32
+"""The encoders' last stage has 1/32 of the input's rows and columns."""
+
+BEV_STRIDE = 4
+"""The BEV map has 1/4 of the LiDAR histogram's rows and columns."""
+
+STATUS_DIMS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """A timm network with stages at 1/4, 1/8, 1/16 and 1/32 of its input. Never downloads weights."""
+
+    name: str = "resnet34"
+    channels: tuple[int, int, int, int] | None = None
+    """Width of the four stages of a timm ResNet; None keeps the architecture's own."""
+
+    stem_width: int | None = None
+    """Width of a timm ResNet's deep stem (its last convolution has twice as many channels); None keeps its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannerConfig:
+    """The whole planner. The defaults are the public DiffusionDrive model."""
+
+    inputs: InputLayout = field(default_factory=InputLayout)
+    targets: TargetLayout = field(default_factory=TargetLayout)
+
+    num_modes: int = 20
+    """Proposals per scene, one for each anchor."""
+
+    normalizer: BoxNormalizer = field(default_factory=BoxNormalizer)
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    num_train_levels: int = 50
+    """Training draws noise levels 0 .. num_train_levels - 1: the diffusion is truncated."""
+
+    image_encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    lidar_encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    fusion_layers: int = 2
+    fusion_heads: int = 4
+    fusion_dropout: float = 0.1
+
+    bev_channels: int = 64
+    """Of the fine BEV map before it is projected to ``dims``."""
+
+    bev_laterals: bool = False
+    """Feed the LiDAR encoder's finer stages into the BEV map. The public model builds it from the 1/32 stage alone."""
+
+    bev_head_is_metric: bool = False
+    """Supervise the BEV map's front half with the front-half target, so that a cell means the same place for the head and
+    for the decoder. The public model stretches the whole map over the target."""
+
+    dims: int = 256
+    """Width of queries and tokens after the backbone."""
+
+    heads: int = 8
+    ffn_dims: int = 1024
+    query_layers: int = 3
+    decoder_layers: int = 2
+    decoder_dropout: float = 0.1
+    point_dims: int = 64
+    """Of the sine embedding of one point: half for x, half for y."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_modes", "fusion_layers", "query_layers", "decoder_layers", "bev_channels"):
+            if getattr(self, name) < 1:
+                raise InputError(f"PlannerConfig.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.dims % self.heads or self.dims % 2:
+            raise InputError(f"PlannerConfig.dims must be even and a multiple of heads = {self.heads}, got {self.dims}.")
+        if self.point_dims % 4:
+            raise InputError(f"PlannerConfig.point_dims must be a multiple of 4, got {self.point_dims}.")
+        if not 1 <= self.num_train_levels <= self.schedule.num_levels:
+            raise InputError(
+                f"PlannerConfig.num_train_levels must be in 1 .. {self.schedule.num_levels}, got {self.num_train_levels}."
+            )
+        for name in ("fusion_dropout", "decoder_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise InputError(f"PlannerConfig.{name} must be in [0, 1), got {getattr(self, name)}.")
+
+    @property
+    def image_grid(self) -> tuple[int, int]:
+        """Rows and columns of the image's fusion tokens."""
+        return self.inputs.camera_height // DEEPEST_STRIDE, self.inputs.camera_width // DEEPEST_STRIDE
+
+    @property
+    def lidar_grid(self) -> tuple[int, int]:
+        """Rows and columns of the LiDAR's fusion tokens."""
+        return self.inputs.lidar_pixels // DEEPEST_STRIDE, self.inputs.lidar_pixels // DEEPEST_STRIDE
+
+    @property
+    def num_image_tokens(self) -> int:
+        return self.image_grid[0] * self.image_grid[1]
+
+    @property
+    def num_lidar_tokens(self) -> int:
+        return self.lidar_grid[0] * self.lidar_grid[1]
+
+    @property
+    def bev_pixels(self) -> int:
+        """Rows and columns of the BEV map that the decoder samples."""
+        return self.inputs.lidar_pixels // BEV_STRIDE
+
+    @property
+    def num_queries(self) -> int:
+        """One for the ego, one for each agent slot."""
+        return 1 + self.targets.num_agents
+
+    @property
+    def anchor_shape(self) -> tuple[int, int, int]:
+        return self.num_modes, self.targets.num_poses, 2
+
+    @property
+    def noise_shape(self) -> tuple[int, int, int]:
+        """Of one sample's noise: [M, T, 2]."""
+        return self.anchor_shape
+
+    def build(self, anchors: Tensor) -> PlannerModel:
+        """The network with random weights around ``anchors`` [M, T, 2] metres. Raises ``InputError`` if they do not fit."""
+        from diffdrive.model.planner import PlannerModel
+
+        return PlannerModel(self, anchors)
+
+
+def base() -> PlannerConfig:
+    """The public model: two ResNet-34, 60,715,727 parameters."""
+    return PlannerConfig()
+
+
+def nano() -> PlannerConfig:
+    """A small sibling that trains on two CPU cores."""
+    return PlannerConfig(
+        inputs=InputLayout(camera_height=128, camera_width=512, lidar_pixels=128),
+        image_encoder=EncoderConfig(name="resnet10t", channels=(24, 48, 96, 192), stem_width=8),
+        lidar_encoder=EncoderConfig(name="resnet10t", channels=(24, 48, 96, 192), stem_width=8),
+        fusion_dropout=0.0,
+        bev_channels=32,
+        bev_laterals=True,
+        bev_head_is_metric=True,
+        dims=128,
+        ffn_dims=512,
+        decoder_dropout=0.0,
+    )
+
+
+PLANNERS: dict[str, Callable[[], PlannerConfig]] = {"base": base, "nano": nano}
+
+
+def planner_config(name: str, values: Mapping[str, Any] | None = None, overrides: Sequence[str] = ()) -> PlannerConfig:
+    """The configuration called ``name``, with a nested mapping of changes and ``key=value`` overrides on top.
+
+    Raises ``InputError`` for an unknown name or key (naming the closest one) and for values of the wrong type.
+    """
+    if name not in PLANNERS:
+        close = difflib.get_close_matches(name, PLANNERS, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known planners: {', '.join(PLANNERS)}."
+        raise InputError(f"There is no planner called '{name}'. {hint}")
+    defaults = to_mapping(PLANNERS[name]())
+    return build(PlannerConfig, _merged(defaults, values or {}), overrides)
+
+
+def _merged(defaults: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(defaults)
+    for key, value in values.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if nested else value
+    return merged

@@ -1,0 +1,47 @@
+"""The cascade: every layer refines the points that the layer before it proposed."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from diffdrive.contracts import InputError
+from diffdrive.model.config import PlannerConfig
+from diffdrive.model.decoder.embeddings import LevelEncoder, PointEncoder
+from diffdrive.model.decoder.layer import DecoderLayer
+from diffdrive.model.scene_features import SceneFeatures
+from diffdrive.tensors import LayerProposals
+
+
+class TrajectoryDecoder(nn.Module):
+    """Denoise points in one pass. The same function serves every noise level and any number of proposals."""
+
+    def __init__(self, config: PlannerConfig) -> None:
+        super().__init__()
+        self.num_poses = config.targets.num_poses
+        self.point_encoder = PointEncoder(self.num_poses, config.point_dims, config.dims)
+        self.level_encoder = LevelEncoder(config.dims)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+
+    def bev_values(self, bev: Tensor) -> tuple[Tensor, ...]:
+        """What each layer samples from the BEV map [B, D, H, W]."""
+        return tuple(cast(DecoderLayer, layer).bev_sampling.values(bev) for layer in self.layers)
+
+    def forward(self, features: SceneFeatures, points: Tensor, level: int | Tensor) -> tuple[LayerProposals, ...]:
+        """``points`` [B, M, T, 2] metres; ``level`` one number or [B]. One entry per layer, the last is the best refined.
+
+        Every layer starts from the same query and only points travel down the cascade, without gradients between layers.
+        """
+        if points.ndim != 4 or tuple(points.shape[2:]) != (self.num_poses, 2):
+            raise InputError(f"points must have axes [B, M, {self.num_poses}, 2], got shape {list(points.shape)}.")
+        if isinstance(level, int):
+            level = torch.full((len(points),), level, device=points.device)
+        level_embedding = self.level_encoder(level)
+        query = self.point_encoder(points)
+        proposals = []
+        for layer, bev_values in zip(self.layers, features.bev_values, strict=True):
+            proposals.append(layer(query, points, level_embedding, features, bev_values))
+            points = proposals[-1].poses[..., :2].detach()
+        return tuple(proposals)

@@ -1,0 +1,107 @@
+"""DiffusionDrive (arXiv 2411.15139): see the scene once, then denoise a fan of anchor trajectories in two passes.
+
+    camera, lidar, status --encode--> SceneFeatures --+
+                                                      v
+    anchors + noise --denormalise--> points --> decode --> one trajectory and one score per anchor
+                          ^                        |
+                          +------ sampler step <---+
+
+The model is a function of tensors and noise. Losses live in ``training.objectives``, levels and jumps in ``diffusion``.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from diffdrive.contracts import InputError
+from diffdrive.diffusion import CLEAN, REFERENCE, JumpTable, step
+from diffdrive.model.config import PlannerConfig
+from diffdrive.model.decoder import TrajectoryDecoder
+from diffdrive.model.heads import AgentHead, BevSemanticHead
+from diffdrive.model.perception import FusionBackbone, SceneNeck
+from diffdrive.model.scene_features import SceneFeatures
+from diffdrive.tensors import LayerProposals, PlannerInputs, Proposals
+
+
+class PlannerModel(nn.Module):
+    """The whole network, sized by ``config``, around ``anchors`` [M, T, 2] (ego frame, metres).
+
+    Raises ``InputError`` if the anchors do not fit the configuration.
+    """
+
+    anchors: Tensor
+
+    def __init__(self, config: PlannerConfig, anchors: Tensor) -> None:
+        super().__init__()
+        _check_anchors(config, anchors)
+        self.config = config
+        self.register_buffer("anchors", anchors.detach().to(torch.float32).clone())
+        self.backbone = FusionBackbone(config)
+        self.neck = SceneNeck(config, fused_channels=self.backbone.fused_channels)
+        self.agent_head = AgentHead(config)
+        self.bev_head = BevSemanticHead(config)
+        self.decoder = TrajectoryDecoder(config)
+
+    def encode(self, inputs: PlannerInputs) -> SceneFeatures:
+        """Everything that does not depend on the trajectories being denoised."""
+        self._check_inputs(inputs)
+        fused, fine_bev = self.backbone(inputs.camera, inputs.lidar)
+        queries, bev = self.neck(fused, fine_bev, inputs.status)
+        ego_query, agent_queries = queries[:, :1], queries[:, 1:]
+        return SceneFeatures(
+            ego_query=ego_query,
+            agent_queries=agent_queries,
+            bev=bev,
+            bev_values=self.decoder.bev_values(bev),
+            agents=self.agent_head(agent_queries),
+            bev_logits=self.bev_head(fine_bev),
+        )
+
+    def decode(self, features: SceneFeatures, points: Tensor, level: int | Tensor) -> tuple[LayerProposals, ...]:
+        """Refine noisy ``points`` [B, M, T, 2] (metres) at noise ``level`` (one number, or [B]): one entry per layer."""
+        return cast(tuple[LayerProposals, ...], self.decoder(features, points, level))
+
+    def forward(self, inputs: PlannerInputs, noise: Tensor, jumps: JumpTable = REFERENCE) -> Proposals:
+        """Plan. ``noise`` [B, M, T, 2] is the only randomness: standard normal, drawn by the caller (zeros are fine too)."""
+        config = self.config
+        expected = (inputs.batch_size, *config.noise_shape)
+        if tuple(noise.shape) != expected:
+            raise InputError(f"noise must have shape {list(expected)} [B, M, T, 2], got {list(noise.shape)}.")
+        features = self.encode(inputs)
+        x_t = config.schedule.add_noise(config.normalizer.normalize(self.anchors), noise, jumps.start_level)
+        passes = []
+        for from_level, to_level in jumps.jumps:
+            points = config.normalizer.denormalize(x_t.clamp(-1.0, 1.0))
+            layers = self.decode(features, points, from_level)
+            passes.append(layers)
+            if to_level != CLEAN:
+                x0_hat = config.normalizer.normalize(layers[-1].poses[..., :2])
+                x_t = step(x_t, x0_hat, from_level, to_level, config.schedule, clips_prediction=jumps.clips_prediction)
+        return Proposals(passes=tuple(passes), agents=features.agents, bev_logits=features.bev_logits)
+
+    def _check_inputs(self, inputs: PlannerInputs) -> None:
+        layout = self.config.inputs
+        expected = {
+            "camera": (3, layout.camera_height, layout.camera_width),
+            "lidar": (1, layout.lidar_pixels, layout.lidar_pixels),
+        }
+        for name, shape in expected.items():
+            given = tuple(getattr(inputs, name).shape[1:])
+            if given != shape:
+                raise InputError(
+                    f"This model was built for {name} of shape {list(shape)}, got {list(given)}. "
+                    f"Build the features from the model's own config.inputs."
+                )
+
+
+def _check_anchors(config: PlannerConfig, anchors: Tensor) -> None:
+    if tuple(anchors.shape) != config.anchor_shape:
+        raise InputError(
+            f"anchors must have shape {list(config.anchor_shape)} [num_modes, num_poses, 2], got {list(anchors.shape)}. "
+            f"Fit anchors of that size with 'diffdrive anchors fit', or change num_modes or targets.num_poses of the config."
+        )
+    if not bool(torch.isfinite(anchors).all()):
+        raise InputError("anchors must be finite, but some are NaN or infinite. Fit them again with 'diffdrive anchors fit'.")

@@ -1,0 +1,57 @@
+"""Mirror training samples left-right: images, LiDAR, motion, command and every target together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diffdrive.scene import DrivingCommand
+from diffdrive.training.feature_cache import PackedBatch
+
+_STATUS_ORDER = [
+    *(
+        {DrivingCommand.LEFT: DrivingCommand.RIGHT, DrivingCommand.RIGHT: DrivingCommand.LEFT}.get(command, command)
+        for command in DrivingCommand
+    ),
+    4,
+    5,
+    6,
+    7,
+]
+_STATUS_SIGNS = [1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 1.0, -1.0]  # vy and ay change sign
+
+
+def mirror(batch: PackedBatch) -> PackedBatch:
+    """Every sample of ``batch`` seen in a mirror in the plane y = 0.
+
+    Exact where the sensor rig is symmetric: the stitched image left-front | front | right-front mirrors as one picture. The
+    mirrored world drives on the other side of the road.
+    """
+    signs_xyh = batch.trajectory.new_tensor([1.0, -1.0, -1.0])
+    signs_box = batch.agent_states.new_tensor([1.0, -1.0, -1.0, 1.0, 1.0])
+    return PackedBatch(
+        camera=batch.camera.flip(2),
+        lidar=batch.lidar.flip(3),
+        status=batch.status[:, _STATUS_ORDER] * batch.status.new_tensor(_STATUS_SIGNS),
+        trajectory=batch.trajectory * signs_xyh,
+        agent_states=batch.agent_states * signs_box,
+        agent_labels=batch.agent_labels,
+        bev_semantic=batch.bev_semantic.flip(2),
+    )
+
+
+def mirror_some(batch: PackedBatch, probability: float, generator: torch.Generator) -> PackedBatch:
+    """Mirror each sample with ``probability``; which ones is drawn from ``generator`` (on the CPU)."""
+    if probability == 0.0:
+        return batch
+    chosen = torch.rand(len(batch), generator=generator) < probability
+    if not chosen.any():
+        return batch
+    mirrored = mirror(batch)
+
+    def pick(original: Tensor, other: Tensor) -> Tensor:
+        mask = chosen.to(original.device).view(-1, *[1] * (original.ndim - 1))
+        return torch.where(mask, other, original)
+
+    names = ("camera", "lidar", "status", "trajectory", "agent_states", "agent_labels", "bev_semantic")
+    return PackedBatch(**{name: pick(getattr(batch, name), getattr(mirrored, name)) for name in names})

@@ -1,0 +1,163 @@
+"""Everything a training run depends on, as one frozen value. YAML files in ``configs/training`` override these defaults."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffdrive.contracts import InputError
+
+
+class SourceKind(enum.Enum):
+    """Which ``SceneSource`` reads the logs."""
+
+    WORLD = "world"
+    """Logs of the embedded world; cameras and LiDAR are rendered when a scene is loaded."""
+
+    ARROW123D = "arrow123d"
+    """Any 123D log with recorded cameras and LiDAR."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """Where scenes come from."""
+
+    kind: SourceKind = SourceKind.WORLD
+    root: Path | None = None
+    """Folder of the logs; None is the small set that ships with the package (world only)."""
+
+    renderer: str = "auto"
+    """World only: which back end draws the cameras."""
+
+    render_cache: Path | None = None
+    """World only: keep rendered sensors here. Not needed beside the feature cache, which is far smaller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which scenes, how they are split, and how they reach the network."""
+
+    source: SourceConfig = field(default_factory=SourceConfig)
+    cache: Path = Path("out/features")
+    """Feature caches live here, one folder per (layouts, source, scenes)."""
+
+    max_scenes: int | None = None
+    """Use at most this many scenes, evenly spread over the source."""
+
+    batch_size: int = 64
+    """Per device."""
+
+    validation_locations: tuple[str, ...] = ()
+    """Maps whose scenes validate. Empty: ``validation_fraction`` of the maps, drawn with the run's seed."""
+
+    validation_fraction: float = 0.1
+    exclude_locations: tuple[str, ...] = ()
+    """Maps that must stay unseen, for evaluation after training."""
+
+    flip_probability: float = 0.0
+    """Chance to mirror a training sample left-right. Mirrored scenes drive on the other side of the road: leave 0 where
+    the side matters more than the extra data."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or (self.max_scenes is not None and self.max_scenes < 1):
+            raise InputError(
+                f"DataConfig: batch_size and max_scenes must be positive, got {self.batch_size}, {self.max_scenes}."
+            )
+        for name in ("validation_fraction", "flip_probability"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InputError(f"DataConfig.{name} must lie in [0, 1], got {getattr(self, name)}.")
+
+
+class Schedule(enum.Enum):
+    """How the learning rate moves. Both warm up linearly, then follow half a cosine down to ``min_lr``."""
+
+    STEP = "step"
+    """A new rate at each step."""
+
+    EPOCH = "epoch"
+    """A new rate at each epoch, the reference recipe: epoch e of w warm-up epochs runs at lr (e + 1) / w."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW and its learning rate."""
+
+    lr: float = 6e-4
+    min_lr: float = 1e-6
+    weight_decay: float = 1e-4
+    decay_all: bool = False
+    """Also decay biases, norms and embeddings, as the reference recipe does."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    gradient_clip_norm: float | None = 1.0
+    schedule: Schedule = Schedule.STEP
+    warmup_epochs: float = 3.0
+    anneal_by_time: bool = False
+    """Also let the clock drive the cosine, so that it ends when ``max_minutes`` end. Such a run depends on the machine's
+    speed and is not reproducible."""
+
+    ema_decay: float | None = None
+    """Average the weights with this decay per step; validation and the exported model use the average."""
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0 or not 0 <= self.min_lr <= self.lr or self.warmup_epochs < 0:
+            raise InputError(
+                f"OptimizerConfig needs lr > 0, 0 <= min_lr <= lr and warmup_epochs >= 0, "
+                f"got {self.lr}, {self.min_lr}, {self.warmup_epochs}."
+            )
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise InputError(f"OptimizerConfig.ema_decay must lie in (0, 1), got {self.ema_decay}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """One training run."""
+
+    name: str = "nano"
+    output: Path = Path("out/train")
+    """The run's folder is ``output / name``."""
+
+    preset: str = "nano"
+    """Which planner configuration to begin with: base or nano."""
+
+    planner: dict[str, Any] = field(default_factory=dict)
+    """Overrides of the preset."""
+
+    anchors: Path | None = None
+    """Anchor file to put into the network; None keeps the preset's."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    seed: int = 0
+    epochs: int = 20
+    max_minutes: float | None = None
+    """Stop after this much wall time, whatever the epoch."""
+
+    max_steps: int | None = None
+    validate_every_epochs: int = 1
+    precision: str = "32-true"
+    """As Lightning names them: 32-true, bf16-mixed, 16-mixed."""
+
+    channels_last: bool = True
+    accelerator: str = "auto"
+    devices: int = 1
+    threads: int | None = None
+    """CPU threads of torch; None leaves its choice."""
+
+    progress_bar: bool = True
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.validate_every_epochs < 1 or self.devices < 1:
+            raise InputError(
+                f"TrainingConfig: epochs, validate_every_epochs and devices must be positive, "
+                f"got {self.epochs}, {self.validate_every_epochs}, {self.devices}."
+            )
+        if self.optimizer.anneal_by_time and self.max_minutes is None:
+            raise InputError("TrainingConfig: optimizer.anneal_by_time needs max_minutes.")
+
+    @property
+    def folder(self) -> Path:
+        """Where this run writes."""
+        return self.output / self.name

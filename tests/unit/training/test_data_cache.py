@@ -1,0 +1,128 @@
+"""The feature cache: what goes in comes out, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from memory_source import MemorySource, make_scene, open_memory_source
+
+from diffdrive.contracts import InputError
+from diffdrive.features.inputs import build_inputs
+from diffdrive.features.targets import build_targets
+from diffdrive.tensors import InputLayout, TargetLayout
+from diffdrive.training.cache_builder import open_or_build
+from diffdrive.training.feature_cache import CacheSpec, FeatureCache
+
+INPUTS = InputLayout(camera_height=32, camera_width=128, lidar_pixels=32)
+TARGETS = TargetLayout(bev_rows=16, bev_columns=32, bev_pixel_m=2.0, num_agents=6)
+
+
+def spec_of(source: MemorySource) -> CacheSpec:
+    return CacheSpec(inputs=INPUTS, targets=TARGETS, source=source.name, tokens=tuple(source.tokens))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
+    source = MemorySource(6)
+    return open_or_build(tmp_path_factory.mktemp("cache"), spec_of(source), lambda: source)
+
+
+def test_a_batch_equals_the_features_it_was_built_from(built: FeatureCache) -> None:
+    rows = [4, 0, 3]
+    batch = built.batch(rows)
+    inputs, targets = batch.inputs(INPUTS), batch.targets()
+    for i, row in enumerate(rows):
+        scene = make_scene(row)
+        expected = build_inputs(scene.observation, INPUTS)
+        assert (inputs.camera[i] - expected.camera[0]).abs().max() <= 0.5 / 255 + 1e-6
+        torch.testing.assert_close(inputs.lidar[i], expected.lidar[0])
+        torch.testing.assert_close(inputs.status[i], expected.status[0].float())
+        wanted = build_targets(scene, TARGETS)
+        for name in ("trajectory", "agent_states", "agent_labels", "bev_semantic"):
+            torch.testing.assert_close(getattr(targets, name)[i], getattr(wanted, name)[0], check_dtype=False)
+
+
+def test_locations_follow_the_rows(built: FeatureCache) -> None:
+    assert built.locations == tuple(f"town-{i % 4}" for i in range(6))
+
+
+def test_an_existing_cache_is_opened_not_built(built: FeatureCache) -> None:
+    source = MemorySource(6)
+    again = open_or_build(built.folder.parent, spec_of(source), lambda: source)
+    assert source.loads == 0
+    assert again.spec == built.spec
+
+
+def test_the_announced_size_is_the_size_of_the_columns(built: FeatureCache) -> None:
+    assert sum(built.column(name).nbytes for name in built.spec.columns) == built.spec.num_bytes
+
+
+def test_a_broken_scene_is_named_and_the_build_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffdrive.training.cache_builder.CHUNK_SCENES", 2)
+    bad = MemorySource(6, broken=("scene-004",))
+    with pytest.raises(InputError, match=r"scene-004.*damaged"):
+        open_or_build(tmp_path, spec_of(bad), lambda: bad)
+    assert not spec_of(bad).folder(tmp_path).exists()
+    good = MemorySource(6)
+    cache = open_or_build(tmp_path, spec_of(good), lambda: good)
+    assert good.loads == 2, "finished chunks were built again"
+    assert not list(tmp_path.glob("*.partial"))
+    assert cache.column("trajectory").any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("change", ["key", "truncated", "shape", "not json", "short"])
+def test_a_damaged_cache_is_refused(tmp_path: Path, change: str) -> None:
+    source = MemorySource(3)
+    folder = open_or_build(tmp_path, spec_of(source), lambda: source).folder
+    index = json.loads((folder / "index.json").read_text())
+    if change == "key":
+        (folder / "index.json").write_text(json.dumps({**index, "key": "0" * 64}))
+    elif change == "short":
+        (folder / "index.json").write_text(json.dumps({**index, "locations": index["locations"][:-1]}))
+    elif change == "not json":
+        (folder / "index.json").write_text("{")
+    elif change == "truncated":
+        data = (folder / "camera.npy").read_bytes()
+        (folder / "camera.npy").write_bytes(data[: len(data) // 2])
+    else:
+        np.save(folder / "status.npy", np.zeros((3, 9), np.float32))
+    with pytest.raises(InputError, match="Delete the folder"):
+        open_or_build(tmp_path, spec_of(source), lambda: source)
+
+
+def test_another_layout_is_another_cache(built: FeatureCache) -> None:
+    other = CacheSpec(
+        inputs=InputLayout(camera_height=64, camera_width=256, lidar_pixels=32),
+        targets=TARGETS,
+        source="memory",
+        tokens=built.spec.tokens,
+    )
+    assert other.folder(Path("x")) != built.spec.folder(Path("x"))
+    with pytest.raises(InputError, match="inputs"):
+        built.expect(other)
+
+
+def test_not_a_cache(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--cache-only"):
+        FeatureCache(tmp_path)
+
+
+def test_too_large_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
+    source = MemorySource(2)
+    with pytest.raises(InputError, match="GB free"):
+        open_or_build(tmp_path, spec_of(source), lambda: source)
+
+
+def test_two_processes_build_the_same_arrays(tmp_path: Path) -> None:
+    source = open_memory_source()
+    two = open_or_build(tmp_path / "two", spec_of(source), open_memory_source, workers=2)
+    one = open_or_build(tmp_path / "one", spec_of(source), partial(MemorySource, 70))
+    assert two.locations == one.locations
+    for name in one.spec.columns:
+        np.testing.assert_array_equal(one.column(name), two.column(name))

@@ -1,0 +1,21 @@
+"""Plan in a vehicle or a simulator: an engine runs the network, a planner turns observations into plans.
+
+Needs torch, timm and numpy, and nothing of the training or data tools.
+"""
+
+from diffdrive.runtime.engine import Engine, EngineSpec
+from diffdrive.runtime.fallback import comfortable_stop
+from diffdrive.runtime.plain import PlainEngine
+from diffdrive.runtime.plan import Plan, PlanStatus, PlanTiming
+from diffdrive.runtime.planner import Planner
+
+__all__ = [
+    "Engine",
+    "EngineSpec",
+    "PlainEngine",
+    "Plan",
+    "PlanStatus",
+    "PlanTiming",
+    "Planner",
+    "comfortable_stop",
+]

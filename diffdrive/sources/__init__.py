@@ -1,5 +1,6 @@
 """Where recorded scenes come from: each module makes ``diffdrive.scene`` values out of one kind of data on disk."""
 
 from diffdrive.sources.arrow123d import Arrow123dSource, LogSummary, SceneInfo
+from diffdrive.sources.nuscenes_sample import NuscenesSampleSource
 
-__all__ = ["Arrow123dSource", "LogSummary", "SceneInfo"]
+__all__ = ["Arrow123dSource", "LogSummary", "NuscenesSampleSource", "SceneInfo"]

@@ -151,8 +151,8 @@ def _write_title(figure: Figure, scene: Scene, title: str | None) -> None:
     ego, command = scene.observation.ego, scene.observation.command.name.lower()
     page = figure.get_size_inches()
     y = 1 - _TITLE_IN / 2 / page[1]
-    figure.text(0.004, y, title or scene.log_name, fontsize=palette.TITLE_PT, va="center", color=palette.INK)
-    facts = f"{scene.token}   ·   {ego.speed:.1f} m/s   ·   command: {command}"
+    figure.text(0.004, y, title or scene.token, fontsize=palette.TITLE_PT, va="center", color=palette.INK)
+    facts = f"{scene.location}   ·   {ego.speed:.1f} m/s   ·   command: {command}"
     figure.text(0.996, y, facts, fontsize=palette.TEXT_PT, va="center", ha="right", color=palette.FAINT_INK)
 
 
@@ -215,7 +215,7 @@ def _paint_speeds(axes: PlotAxes, overlay: PlanOverlay, speed_now: float) -> Non
     for name, trajectory in overlay.trajectories():
         style = trajectory_style(overlay, name, trajectory)
         times, speeds = mean_speeds(trajectory)
-        axes.plot(times, speeds, color=style.colour, linestyle=style.dash, linewidth=style.width, zorder=style.zorder)
+        axes.plot(times, speeds, color=style.colour, linestyle=style.dash, linewidth=style.width, clip_on=False)
         horizon = max(horizon, trajectory.horizon_s)
     axes.plot([0], [speed_now], "o", markersize=3.5, color=palette.INK, markerfacecolor=palette.PAPER, clip_on=False, zorder=9)
     axes.set_xlim(0, horizon)

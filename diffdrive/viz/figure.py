@@ -37,7 +37,7 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = 180) -> Path:
         raise InputError(f"Picture '{path}' needs its folder '{path.parent}', which does not exist. Create it first.")
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # A date in the file would make two pictures of the same thing differ.
-    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending, {})
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
     try:
         with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "diffdrive"}):
             figure.savefig(aside, format=ending, dpi=dpi, metadata=metadata)

@@ -1,0 +1,140 @@
+"""The view from above: forward up, everything there, nothing global touched."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hand_made_scene import SPEED_MPS, make_proposals, make_scene
+
+pytest.importorskip("matplotlib")
+
+from diffdrive.contracts import InputError
+from diffdrive.scene import Trajectory
+from diffdrive.viz import BevView, PlanOverlay, draw_bev, draw_scene
+from diffdrive.viz.bev import swath_edges
+from diffdrive.viz.compose import mean_speeds
+from diffdrive.viz.map_layer import forward_up
+from diffdrive.viz.overlay import smooth_path
+
+
+def artists(figure, gid):
+    axes = next(axes for axes in figure.axes if axes.get_label() == "bev")
+    return [artist for artist in axes.get_children() if artist.get_gid() == gid]
+
+
+def legend_labels(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def overlay(**changes):
+    proposals, scores = make_proposals()
+    values = {"chosen": Trajectory(proposals[scores.argmax()]), "proposals": proposals, "scores": scores}
+    return PlanOverlay(**(values | changes))
+
+
+def test_forward_is_up_and_left_is_left():
+    np.testing.assert_array_equal(forward_up(np.array([[10.0, 3.0]])), [[-3.0, 10.0]])
+    axes = draw_bev(make_scene(), view=BevView(ahead_m=40, behind_m=10, side_m=25)).axes[0]
+    assert axes.get_xlim() == (-25, 25)
+    assert axes.get_ylim() == (-10, 40)
+
+
+def test_every_proposal_is_drawn_with_the_best_on_top_and_darkest():
+    plan = overlay()
+    (lines,) = artists(draw_bev(make_scene(), plan), "proposals")
+    paths = lines.get_segments()
+    assert len(paths) == len(plan.proposals)
+    ends = np.array([path[-1] for path in paths])
+    np.testing.assert_allclose(ends, forward_up(plan.proposals[np.argsort(plan.scores), -1, :2]), atol=1e-9)
+    brightness = lines.get_colors()[:, :3].sum(axis=1)
+    assert brightness[-1] == brightness.min() < brightness.max() == brightness[0]
+
+
+def test_the_scene_s_own_future_is_drawn_as_the_human_unless_one_is_given():
+    scene = make_scene()
+    (human,) = artists(draw_bev(scene), "human")
+    np.testing.assert_allclose(human.get_xydata()[-1], forward_up(scene.future.ego.poses[-1, :2]))
+    other = Trajectory(np.stack([np.arange(1, 9), np.zeros(8), np.zeros(8)], axis=1))
+    (human,) = artists(draw_bev(scene, PlanOverlay(human=other)), "human")
+    np.testing.assert_allclose(human.get_xydata()[-1], [0, 8])
+
+
+def test_the_legend_names_what_is_there_and_nothing_else():
+    full = legend_labels(draw_scene(make_scene(), overlay(baselines={"constant velocity": make_scene().future.ego})))
+    assert full[:4] == ["chosen", "constant velocity", "human", "20 proposals"]
+    assert {"route", "vehicle", "pedestrian", "bicycle", "static object", "signal: green", "signal: red"} < set(full)
+    bare = legend_labels(draw_scene(make_scene(sensors=False)))
+    assert "LiDAR, 0.2 to 4 m high" in full
+    assert not {"chosen", "20 proposals", "LiDAR, 0.2 to 4 m high"} & set(bare)
+
+
+def test_a_plan_without_scores_or_with_equal_ones_has_one_shade():
+    proposals, scores = make_proposals()
+    assert set(PlanOverlay(proposals=proposals).shades) == {0.5}
+    assert set(PlanOverlay(proposals=proposals, scores=np.ones_like(scores)).shades) == {0.5}
+    shades = PlanOverlay(proposals=proposals, scores=scores * 100 - 7).shades
+    assert shades.min() == 0.0
+    assert shades.max() == 1.0
+    assert "scores" not in {axes.get_label() for axes in draw_scene(make_scene(), PlanOverlay(proposals=proposals)).axes}
+
+
+def test_bad_overlays_are_refused():
+    proposals, scores = make_proposals()
+    with pytest.raises(InputError, match="scores shade the proposals"):
+        PlanOverlay(scores=scores)
+    with pytest.raises(InputError, match=r"scores must have axes \[M\] with M = 20"):
+        PlanOverlay(proposals=proposals, scores=scores[:3])
+    with pytest.raises(InputError, match="finite"):
+        PlanOverlay(proposals=np.full_like(proposals, np.nan))
+    with pytest.raises(InputError, match="must show some ground"):
+        BevView(side_m=0.0)
+
+
+def test_the_view_holds_the_whole_plan():
+    plan = overlay()
+    view = BevView.around(plan, aspect=1.5)
+    assert view.holds(plan.proposals[..., :2].reshape(-1, 2)).all()
+    assert view.aspect == pytest.approx(1.5)
+    assert BevView.around(PlanOverlay(), aspect=1.0).ahead_m >= 36.0
+    wide = Trajectory(np.stack([np.ones(8), np.linspace(5, 50, 8), np.full(8, np.pi / 2)], axis=1))
+    assert BevView.around(PlanOverlay(chosen=wide), aspect=1.0).side_m >= 50.0
+
+
+def test_smooth_paths_pass_through_the_poses_along_their_headings():
+    turn = make_scene().future.ego.poses
+    path = smooth_path(turn, steps_per_pose=10)
+    np.testing.assert_allclose(path[::10][1:], turn, atol=1e-9)
+    np.testing.assert_allclose(path[0], 0.0)
+    # Dense steps follow the heading, where straight chords would be off by half the turn between two poses.
+    steps = np.diff(path[:, :2], axis=0)
+    direction = np.arctan2(steps[:, 1], steps[:, 0])
+    assert np.abs(direction - (path[1:, 2] + path[:-1, 2]) / 2).max() < 0.01
+
+
+def test_a_standing_car_gives_a_path_that_stands():
+    assert np.abs(smooth_path(np.zeros((8, 3)))).max() == 0.0
+
+
+def test_the_swath_is_as_wide_as_the_vehicle():
+    from diffdrive.vehicle import PACIFICA
+
+    left, right = swath_edges(np.array([[0.0, 0, 0], [5, 5, np.pi / 2]]), PACIFICA)
+    np.testing.assert_allclose(left - right, [[0, PACIFICA.width], [-PACIFICA.width, 0]], atol=1e-12)
+
+
+def test_speeds_are_those_between_the_poses():
+    poses = np.stack([np.arange(1, 9) * 0.5 * SPEED_MPS, np.zeros(8), np.zeros(8)], axis=1)
+    times, speeds = mean_speeds(Trajectory(poses))
+    np.testing.assert_allclose(times, np.arange(8) * 0.5 + 0.25)
+    np.testing.assert_allclose(speeds, SPEED_MPS)
+
+
+def test_no_global_matplotlib_state_changes():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    draw_scene(make_scene(), overlay())
+    assert dict(matplotlib.rcParams) == before
+    script = "import sys, diffdrive.viz as v; v.PlanOverlay(); sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """Where recorded scenes come from: each module makes ``diffdrive.scene`` values out of one kind of data on disk."""
 
-from diffdrive.sources.arrow123d import Arrow123dSource, LogSummary, SceneInfo
+from diffdrive.sources.arrow123d import Arrow123dSource
 from diffdrive.sources.nuscenes_sample import NuscenesSampleSource
+from diffdrive.sources.summaries import LogSummary, SceneInfo
 
 __all__ = ["Arrow123dSource", "LogSummary", "NuscenesSampleSource", "SceneInfo"]

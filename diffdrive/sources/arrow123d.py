@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ from diffdrive.scene import (
 )
 from diffdrive.sources.frames import agents_in_frame, ego_in_frame
 from diffdrive.sources.map_index import MapIndex
+from diffdrive.sources.summaries import LogSummary, SceneInfo
 from diffdrive.sources.windows import SceneWindow
 from diffdrive.vehicle import VehicleDimensions
 
@@ -41,38 +41,6 @@ _MAX_OPEN = 64
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SceneInfo:
-    """Where a scene is, without loading it."""
-
-    token: str
-    log_name: str
-    dataset: str
-    split: str
-    location: str
-    iteration: int
-    """Row of the log's sync table that is t = 0."""
-
-    timestamp_us: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSummary:
-    """What one log offers."""
-
-    folder: Path
-    log_name: str
-    dataset: str
-    split: str
-    location: str
-    duration_s: float
-    modalities: frozenset[Modality]
-    """What every scene of this log has."""
-
-    scenes: tuple[SceneInfo, ...]
-    """May be empty: a log shorter than one scene."""
 
 
 class Arrow123dSource:
@@ -111,6 +79,16 @@ class Arrow123dSource:
         self._infos = {info.token: (info, log) for log in self.logs for info in log.scenes}
         if len(self._infos) != sum(len(log.scenes) for log in self.logs):
             raise InputError(f"'{root}' has two logs of one name in different splits. Choose one split with splits=[...].")
+
+    def require(self, *modalities: Modality) -> None:
+        """Raise ``InputError`` naming every log whose scenes lack one of ``modalities``."""
+        for modality in modalities:
+            if lacking := [log.log_name for log in self.logs if log.scenes and modality not in log.modalities]:
+                shown = ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
+                raise InputError(
+                    f"'{self.root}' lacks {modality.value} in {len(lacking)} of {len(self.logs)} logs ({shown}). "
+                    "Choose other logs, or render sensors for logs of the embedded world."
+                )
 
     def _select(
         self, datasets: Sequence[str] | None, splits: Sequence[str] | None, logs: Sequence[str] | None

@@ -180,7 +180,7 @@ def _paint_lidar(axes: PlotAxes, sweep: LidarSweep, view: BevView) -> bool:
     points = points[view.holds(points[:, :2])]
     x, y = forward_up(points[:, :2]).T
     # Rasterised: a hundred thousand vector dots make a PDF that no reader opens twice.
-    axes.plot(x, y, ",", color=palette.LIDAR, alpha=0.55, zorder=3, rasterized=True)
+    axes.plot(x, y, ".", markersize=0.9, markeredgewidth=0, color=palette.LIDAR, alpha=0.7, zorder=3, rasterized=True)
     return len(points) > 0
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from diffdrive.contracts import Axes, InputError, frozen_array
 
+# Intervals this close are equal: recorded clocks jitter by less.
+_INTERVAL_TOLERANCE_S = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -40,3 +43,22 @@ class Trajectory:
     def times_s(self) -> np.ndarray:
         """Time of each pose [T], seconds."""
         return np.arange(1, self.num_poses + 1) * self.interval_s
+
+    def thinned(self, num_poses: int, interval_s: float) -> Trajectory:
+        """The first ``num_poses`` poses at a multiple of this interval.
+
+        Raises ``InputError`` where ``interval_s`` is no multiple of this interval, or the trajectory ends too soon.
+        """
+        step = round(interval_s / self.interval_s)
+        if step < 1 or abs(step * self.interval_s - interval_s) > _INTERVAL_TOLERANCE_S:
+            raise InputError(
+                f"A trajectory with a pose every {self.interval_s:g} s has none every {interval_s:g} s. "
+                f"Load it with an interval of {interval_s:g} s."
+            )
+        poses = self.poses[step - 1 :: step][:num_poses]
+        if len(poses) < num_poses:
+            raise InputError(
+                f"A trajectory of {self.horizon_s:g} s does not reach {num_poses * interval_s:g} s "
+                f"({num_poses} poses every {interval_s:g} s). Load a longer one."
+            )
+        return Trajectory(poses, interval_s)

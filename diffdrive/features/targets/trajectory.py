@@ -9,9 +9,6 @@ from diffdrive.contracts import InputError
 from diffdrive.scene import Scene
 from diffdrive.tensors import TargetLayout
 
-# Intervals within 1 ms of a whole ratio are that ratio: recorded clocks jitter by less.
-_RATIO_TOLERANCE = 1e-3
-
 
 def driven_trajectory(scene: Scene, layout: TargetLayout) -> Tensor:
     """[T, 3] float32 x, y, heading of the rear axle at the layout's times.
@@ -24,17 +21,8 @@ def driven_trajectory(scene: Scene, layout: TargetLayout) -> Tensor:
             f"Scene '{scene.token}' has no future, so there is nothing to learn from it. "
             f"Take scenes that have {layout.horizon_s:g} s of recording after them."
         )
-    driven = scene.future.ego
-    step = round(layout.interval_s / driven.interval_s)
-    if step < 1 or abs(step * driven.interval_s - layout.interval_s) > _RATIO_TOLERANCE:
-        raise InputError(
-            f"Scene '{scene.token}' holds a pose every {driven.interval_s:g} s, which does not divide the layout's "
-            f"{layout.interval_s:g} s. Load it with an interval of {layout.interval_s:g} s."
-        )
-    poses = driven.poses[step - 1 :: step][: layout.num_poses]
-    if len(poses) < layout.num_poses:
-        raise InputError(
-            f"Scene '{scene.token}' has {driven.horizon_s:g} s of future but the layout needs {layout.horizon_s:g} s "
-            f"({layout.num_poses} poses every {layout.interval_s:g} s). Load the scene with a longer future, or leave it out."
-        )
-    return torch.from_numpy(poses.copy()).to(torch.float32)
+    try:
+        driven = scene.future.ego.thinned(layout.num_poses, layout.interval_s)
+    except InputError as error:
+        raise InputError(f"The future of scene '{scene.token}' does not fit the layout. {error}") from error
+    return torch.tensor(driven.poses, dtype=torch.float32)

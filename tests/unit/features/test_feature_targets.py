@@ -89,7 +89,7 @@ def test_a_finer_recording_is_thinned_to_the_same_times():
 def test_a_future_that_does_not_fit_says_what_to_do():
     with pytest.raises(InputError, match="has no future"):
         build_targets(scene(future=None), LAYOUT)
-    with pytest.raises(InputError, match=r"3.5 s of future but the layout needs 4 s"):
+    with pytest.raises(InputError, match=r"scene .t0.*3.5 s does not reach 4 s"):
         build_targets(scene(future=future(7)), LAYOUT)
     with pytest.raises(InputError, match=r"every 0.3 s.*Load it with an interval of 0.5 s"):
         build_targets(scene(future=future(20, 0.3)), LAYOUT)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from diffdrive.contracts import InputError
+from diffdrive.training.objectives import ObjectiveWeights
 
 
 class SourceKind(enum.Enum):
@@ -27,6 +28,12 @@ class SourceConfig:
     kind: SourceKind = SourceKind.WORLD
     root: Path | None = None
     """Folder of the logs; None is the small set that ships with the package (world only)."""
+
+    splits: tuple[str, ...] = ()
+    """Use only logs of these splits; empty uses all."""
+
+    stride_s: float = 0.5
+    """Seconds between the presents of neighbouring scenes of a log."""
 
     renderer: str = "auto"
     """World only: which back end draws the cameras."""
@@ -126,7 +133,10 @@ class TrainingConfig:
     """Overrides of the preset."""
 
     anchors: Path | None = None
-    """Anchor file to put into the network; None keeps the preset's."""
+    """Anchor file (.npy) of the network; None clusters the training scenes' own trajectories. Unless ``planner`` names a
+    ``normalizer``, it is the box that the anchors' file gives."""
+
+    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
 
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

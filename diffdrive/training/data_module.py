@@ -42,6 +42,13 @@ class BatchLoader:
         for index in range(first, len(self)):
             yield self.cache.batch(self.rows_of(epoch, index))
 
+    def state_dict(self) -> dict[str, int]:
+        """Nothing to keep: the place in the data follows from the trainer's step. Says to Lightning that resuming is exact."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """See ``state_dict``."""
+
     def rows_of(self, epoch: int, index: int) -> np.ndarray:
         """Rows of batch ``index`` of ``epoch`` on this rank."""
         order = self.rows

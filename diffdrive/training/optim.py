@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from diffdrive.contracts import InputError
 from diffdrive.training.config import OptimizerConfig, Schedule
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = True) -> torch.optim.AdamW:
     """AdamW over the trainable parameters, with and without weight decay as ``config`` says."""
     decayed, free = split_by_decay(model, decay_all=config.decay_all)
     groups = [
@@ -22,7 +23,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
         for parameters, decay in ((decayed, config.weight_decay), (free, 0.0))
         if parameters
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=fused)
 
 
 def split_by_decay(model: nn.Module, *, decay_all: bool) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -92,6 +93,23 @@ class WeightAverage:
             else:
                 self.state[name].copy_(tensor)
         torch._foreach_lerp_(averages, current, 1.0 - decay)
+
+    def to(self, device: torch.device) -> None:
+        """Move the average to where the model trains."""
+        self.state = {name: tensor.to(device) for name, tensor in self.state.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a checkpoint; ``load_dict`` undoes it."""
+        return {"num_updates": self.num_updates, "state": self.state}
+
+    def load_dict(self, saved: dict[str, Any]) -> None:
+        """Raises ``InputError`` when ``saved`` belongs to another module."""
+        if set(saved["state"]) != set(self.state):
+            raise InputError(
+                "The saved weight average belongs to another network. Resume with the checkpoint's own config.yaml."
+            )
+        self.num_updates = int(saved["num_updates"])
+        self.state = {name: saved["state"][name].clone() for name in self.state}
 
     @contextmanager
     def applied_to(self, model: nn.Module) -> Iterator[None]:

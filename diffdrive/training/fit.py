@@ -1,0 +1,217 @@
+"""A training run from a configuration to an exported checkpoint.
+
+out/train/<name>/config.yaml              what ran
+                 checkpoints/last.ckpt    resume from here
+                 checkpoints/best.ckpt    smallest val/ade
+                 log/metrics.csv          every logged number
+                 anchors.npy, .json       when they were clustered for this run
+                 export/                  the planner: weights, config, data recipe, metrics
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from diffdrive.anchors import AnchorSet, fit_anchors
+from diffdrive.configuration import to_mapping
+from diffdrive.contracts import InputError
+from diffdrive.diffusion import BoxNormalizer
+from diffdrive.model import PlannerConfig, PlannerModel, planner_config
+from diffdrive.scene import SceneSource
+from diffdrive.training.cache_builder import open_or_build
+from diffdrive.training.config import SourceConfig, SourceKind, TrainingConfig
+from diffdrive.training.data_module import PlannerDataModule
+from diffdrive.training.feature_cache import CacheSpec, FeatureCache
+from diffdrive.training.lightning import pl
+from diffdrive.training.lightning_module import PlannerLightningModule
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitResult:
+    """What a run left behind."""
+
+    folder: Path
+    export: Path
+    """Folder that ``diffdrive.model.load_checkpoint`` reads."""
+
+    metrics: dict[str, float]
+    """On the validation maps: ade, fde, min_ade (metres), loss."""
+
+
+def open_source(config: SourceConfig) -> SceneSource:
+    """The source that ``config`` names. Raises ``InputError`` where there are no logs."""
+    if config.kind is SourceKind.ARROW123D:
+        from diffdrive.sources.arrow123d import Arrow123dSource
+
+        if config.root is None:
+            raise InputError("data.source.root must name the folder of the 123D logs.")
+        return Arrow123dSource(config.root, splits=config.splits or None, stride_s=config.stride_s)
+    from diffdrive.assets import LOGS
+    from diffdrive.world.source import WorldSource
+
+    return WorldSource(
+        config.root or LOGS,
+        cache=config.render_cache,
+        renderer=config.renderer,
+        splits=config.splits or None,
+        stride_s=config.stride_s,
+    )
+
+
+def open_cache(config: TrainingConfig, *, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> FeatureCache:
+    """The features of the configured scenes, built first where they are not there yet."""
+    source = open_source(config.data.source)
+    planner = planner_config(config.preset, config.planner)
+    tokens = tuple(source.tokens)
+    if config.data.max_scenes is not None and config.data.max_scenes < len(tokens):
+        tokens = tuple(tokens[i] for i in np.linspace(0, len(tokens) - 1, config.data.max_scenes).astype(int))
+    spec = CacheSpec(inputs=planner.inputs, targets=planner.targets, source=source.name, tokens=tokens)
+    return open_or_build(config.data.cache, spec, partial(open_source, config.data.source), workers=workers, progress=progress)
+
+
+def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | None = None) -> FitResult:
+    """Train, keep the best weights, export them.
+
+    ``resume`` is a ``.ckpt`` of this run. Raises ``InputError`` for data, anchors or a checkpoint that do not fit.
+    """
+    if resume is not None and not resume.is_file():
+        raise InputError(f"Checkpoint '{resume}' to resume from does not exist. Give a .ckpt file, e.g. checkpoints/last.ckpt.")
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    data = PlannerDataModule(cache, config.data, seed=config.seed)
+    if config.data.batch_size * config.devices > len(data.split.train):
+        raise InputError(
+            f"The training set has {len(data.split.train)} scenes, fewer than one batch of {config.data.batch_size} on "
+            f"{config.devices} devices. Lower data.batch_size or add scenes."
+        )
+    config.folder.mkdir(parents=True, exist_ok=True)
+    planner, anchors = planner_and_anchors(config, cache, data.split.train)
+    _write(config.folder / "config.yaml", yaml.safe_dump(to_mapping(config), sort_keys=False))
+    steps = len(data.split.train) // (config.data.batch_size * config.devices)
+    module = PlannerLightningModule(config, planner, anchors, steps_per_epoch=steps)
+    best, trainer = _trainer(config, has_validation=len(data.split.validation) > 0)
+    trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
+    trainer.save_checkpoint(config.folder / "checkpoints" / "last.ckpt")
+    metrics = _take_best(trainer, module, data, best)
+    return _export(config, module, data, metrics)
+
+
+def planner_and_anchors(config: TrainingConfig, cache: FeatureCache, rows: np.ndarray) -> tuple[PlannerConfig, Tensor]:
+    planner = planner_config(config.preset, config.planner)
+    kept = config.folder / "anchors.npy"
+    if config.anchors is not None:
+        anchors = AnchorSet.load(config.anchors)
+    elif kept.is_file():
+        anchors = AnchorSet.load(kept)
+    else:
+        source = f"{cache.spec.source}, {len(rows)} training scenes of '{config.name}'"
+        driven = cache.column("trajectory")[rows]
+        anchors = fit_anchors(driven, planner.num_modes, config.seed, source, planner.targets.interval_s)
+        anchors.save(kept)
+    if "normalizer" not in config.planner:
+        box = anchors.bounds
+        normalizer = BoxNormalizer(x_min_m=box.x_min_m, x_max_m=box.x_max_m, y_min_m=box.y_min_m, y_max_m=box.y_max_m)
+        planner = replace(planner, normalizer=normalizer)
+    return planner, torch.from_numpy(anchors.points.copy())
+
+
+def _trainer(config: TrainingConfig, *, has_validation: bool) -> tuple[pl.callbacks.ModelCheckpoint | None, pl.Trainer]:
+    folder = config.folder / "checkpoints"
+    last = pl.callbacks.ModelCheckpoint(
+        folder, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+    )
+    best = pl.callbacks.ModelCheckpoint(folder, "best", monitor="val/ade", save_top_k=1, enable_version_counter=False)
+    callbacks: list[pl.Callback] = [last, *([best] if has_validation else [])]
+    if config.progress_bar:
+        callbacks.append(pl.callbacks.TQDMProgressBar(refresh_rate=5))
+    trainer = pl.Trainer(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        precision=config.precision,  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        max_steps=-1 if config.max_steps is None else config.max_steps,
+        max_time=None if config.max_minutes is None else timedelta(minutes=config.max_minutes),
+        gradient_clip_val=config.optimizer.gradient_clip_norm,
+        check_val_every_n_epoch=config.validate_every_epochs,
+        limit_val_batches=None if has_validation else 0,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=pl.loggers.CSVLogger(config.folder, name=None, version="log"),
+        enable_progress_bar=config.progress_bar,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        log_every_n_steps=10,
+    )
+    return (best if has_validation else None), trainer
+
+
+def _take_best(
+    trainer: pl.Trainer,
+    module: PlannerLightningModule,
+    data: PlannerDataModule,
+    best: pl.callbacks.ModelCheckpoint | None,
+) -> dict[str, float]:
+    """Put the best weights seen into ``module`` and return their validation metrics."""
+    if best is None:
+        return {}
+    if best.best_model_path:
+        saved = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
+        module.load_state_dict(saved["state_dict"])
+        module.on_load_checkpoint(saved)
+    (metrics,) = trainer.validate(module, datamodule=data, verbose=False)
+    return {name.removeprefix("val/"): float(value) for name, value in metrics.items()}
+
+
+def _export(
+    config: TrainingConfig, module: PlannerLightningModule, data: PlannerDataModule, metrics: dict[str, float]
+) -> FitResult:
+    from diffdrive.model.checkpoint import save_checkpoint
+
+    export = config.folder / "export"
+    with module.averaged_weights():
+        save_checkpoint(_plain_copy(module.model), export)
+    _write(export / "data.json", json.dumps(_recipe(config, data), indent=2) + "\n")
+    steps = {"steps": int(module.global_step), "epochs": int(module.current_epoch)}
+    _write(export / "metrics.json", json.dumps({"validation": metrics, **steps}, indent=2) + "\n")
+    return FitResult(folder=config.folder, export=export, metrics=metrics)
+
+
+def _plain_copy(model: PlannerModel) -> PlannerModel:
+    copy = model.config.build(model.anchors.cpu())
+    copy.load_state_dict({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+    return copy.eval()
+
+
+def _recipe(config: TrainingConfig, data: PlannerDataModule) -> dict[str, Any]:
+    """What the weights were made from."""
+    places = np.array(data.cache.locations)
+    return {
+        "source": data.cache.spec.source,
+        "cache_key": data.cache.spec.key,
+        "training_scenes": len(data.split.train),
+        "training_locations": sorted(set(places[data.split.train].tolist())),
+        "validation_scenes": len(data.split.validation),
+        "validation_locations": sorted(set(places[data.split.validation].tolist())),
+        "excluded_locations": list(config.data.exclude_locations),
+        "training": to_mapping(config),
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.tmp")
+    aside.write_text(text)
+    aside.replace(path)

@@ -1,0 +1,192 @@
+"""Areas and lines of a town: what is drivable, what is a pavement, where one stops, and what is painted.
+
+An ``Area`` is an outline without holes, so the road surface is kept as one piece per street direction, per junction and per
+parking strip. Neighbouring pieces overlap by a few centimetres: their union has no hairline gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry import LineString, MultiPolygon, Polygon
+from shapely.ops import substring, unary_union
+
+from diffdrive.scene import Area, AreaKind, Lane, Line, LineKind
+
+OVERLAP_M = 0.06
+SIMPLIFY_M = 0.02
+STOP_ZONE_DEPTH_M = 1.5
+EDGE_PIECE_M = 40.0
+"""Road edges are cut into pieces about this long, so that a search near a point does not return the whole block."""
+
+SOLID_BEFORE_STOP_M = 20.0
+MIN_AREA_M2 = 0.5
+
+
+def offset_polyline(points: np.ndarray, offset: np.ndarray | float) -> np.ndarray:
+    """The line [K, 2] moved to its left by ``offset`` (metres, one number or one per point), corner for corner."""
+    steps = np.diff(points, axis=0)
+    normals = np.stack([-steps[:, 1], steps[:, 0]], axis=1) / np.hypot(steps[:, 0], steps[:, 1])[:, None]
+    before, after = np.concatenate([normals[:1], normals]), np.concatenate([normals, normals[-1:]])
+    mean = before + after
+    # Mitre joint: the mean normal is stretched so that both pieces keep their distance; sharp corners are cut at twice that.
+    scale = 2.0 / np.maximum(np.sum(mean * mean, axis=1), 1.0)
+    return points + mean * (scale * np.broadcast_to(offset, len(points)))[:, None]
+
+
+def areas_of_town(
+    net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], stops: Mapping[str, tuple[str, ...]]
+) -> tuple[Area, ...]:
+    """Every area of the map. ``junctions`` names SUMO's junctions; ``stops`` maps governed lanes to their connectors."""
+    walking, crossings, parking = _foot_and_parking(net)
+    drivable = _street_pieces(lanes) + _junction_pieces(net, lanes, junctions, unary_union(walking))
+    surface = unary_union([*drivable, *parking]).buffer(OVERLAP_M)
+    areas = [
+        *_areas(AreaKind.GENERIC_DRIVABLE, drivable),
+        *_areas(AreaKind.CARPARK, parking),
+        *_areas(AreaKind.CROSSWALK, crossings),
+        *_areas(AreaKind.WALKWAY, [piece.difference(surface) for piece in walking]),
+    ]
+    for node in sorted(net.getNodes(), key=lambda n: n.getID()):
+        outline = _junction_outline(node, lanes, junctions[node.getID()], unary_union(walking))
+        if outline is not None:
+            areas.append(_area(junctions[node.getID()], AreaKind.INTERSECTION, outline))
+    by_id = {lane.lane_id: lane for lane in lanes}
+    for number, (lane_id, connectors) in enumerate(sorted(stops.items(), key=lambda item: int(item[0]))):
+        zone = _stop_zone(by_id[lane_id])
+        areas.append(Area(area_id=str(number + 1), kind=AreaKind.STOP_ZONE, outline=zone, lane_ids=connectors))
+    return tuple(areas)
+
+
+def lines_of_town(net: Any, lanes: tuple[Lane, ...], lane_of: Mapping[str, str]) -> tuple[Line, ...]:
+    """Road edges and lane markings."""
+    walking, _, parking = _foot_and_parking(net)
+    ids = {node.getID(): str(i + 1) for i, node in enumerate(sorted(net.getNodes(), key=lambda n: n.getID()))}
+    pieces = _street_pieces(lanes) + _junction_pieces(net, lanes, ids, unary_union(walking)) + parking
+    lines = [(LineKind.ROAD_EDGE, points) for points in _road_edges(pieces)]
+    by_id = {lane.lane_id: lane for lane in lanes}
+    for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
+        driven = [by_id[lane_of[lane.getID()]] for lane in edge.getLanes() if lane.getID() in lane_of]
+        lines += _markings(edge, driven)
+    return tuple(Line(line_id=str(i + 1), kind=kind, points=points) for i, (kind, points) in enumerate(lines))
+
+
+def _foot_and_parking(net: Any) -> tuple[list[Polygon], list[Polygon], list[Polygon]]:
+    walking, crossings, parking = [], [], []
+    for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
+        for lane in edge.getLanes():
+            shape = [point[:2] for point in lane.getShape()]
+            if edge.getFunction() == "walkingarea":
+                walking += _polygons(Polygon(shape).buffer(0))
+            elif edge.getFunction() == "crossing":
+                crossings.append(LineString(shape).buffer(lane.getWidth() / 2, cap_style="flat"))
+            elif not edge.getFunction() and not lane.getPermissions():
+                parking += _polygons(_band(shape, lane.getWidth()))
+            elif not edge.getFunction() and lane.allows("pedestrian"):
+                walking += _polygons(_band(shape, lane.getWidth()))
+    return walking, crossings, parking
+
+
+def _band(shape: Any, width: float) -> Polygon:
+    return LineString(shape).buffer(width / 2 + OVERLAP_M, cap_style="flat", join_style="mitre")
+
+
+def _street_pieces(lanes: tuple[Lane, ...]) -> list[Polygon]:
+    """One polygon per street direction (driving and bicycle lanes together)."""
+    groups: dict[str, list[Lane]] = {}
+    for lane in lanes:
+        if lane.intersection_id is None:
+            groups.setdefault(str(lane.lane_group_id), []).append(lane)
+    pieces = []
+    for members in groups.values():
+        union = unary_union([Polygon(lane.polygon).buffer(OVERLAP_M, join_style="mitre") for lane in members])
+        pieces += _polygons(union)
+    return pieces
+
+
+def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], walking: Any) -> list[Polygon]:
+    pieces = []
+    for node in sorted(net.getNodes(), key=lambda n: n.getID()):
+        outline = _junction_outline(node, lanes, junctions[node.getID()], walking)
+        if outline is not None:
+            pieces.append(outline)
+    return pieces
+
+
+def _junction_outline(node: Any, lanes: tuple[Lane, ...], junction_id: str, walking: Any) -> Polygon | None:
+    """Where cars may be inside a junction.
+
+    SUMO's junction shape includes the corners where people wait; those are taken out first, and then the bands of the
+    connectors are put back in, because turning cars do sweep over parts of those corners.
+    """
+    bands = [Polygon(lane.polygon).buffer(OVERLAP_M) for lane in lanes if lane.intersection_id == junction_id]
+    shape = node.getShape()
+    core = Polygon([point[:2] for point in shape]).buffer(0) if len(shape) > 2 else Polygon()
+    union = unary_union([core.difference(walking), *bands]).buffer(0.3).buffer(-0.25)
+    parts = _polygons(union)
+    return Polygon(max(parts, key=lambda part: part.area).exterior) if parts else None
+
+
+def _stop_zone(lane: Lane) -> np.ndarray:
+    """The last piece of a lane before its junction, as a quadrilateral."""
+    center = LineString(lane.centerline)
+    piece = np.array(substring(center, center.length - STOP_ZONE_DEPTH_M, center.length).coords)
+    width = float(np.hypot(*(lane.left_boundary[-1] - lane.right_boundary[-1])))
+    left, right = offset_polyline(piece, width / 2), offset_polyline(piece, -width / 2)
+    return np.concatenate([left, right[::-1]])
+
+
+def _road_edges(pieces: list[Polygon]) -> list[np.ndarray]:
+    surface = unary_union(pieces).buffer(0.2).buffer(-0.2)
+    edges = []
+    for polygon in _polygons(surface, keep_holes=True):
+        for ring in (polygon.exterior, *polygon.interiors):
+            line = LineString(ring.coords).simplify(SIMPLIFY_M)
+            count = max(1, int(np.ceil(line.length / EDGE_PIECE_M)))
+            stations = np.linspace(0.0, line.length, count + 1)
+            edges += [np.array(substring(line, a, b).coords) for a, b in pairwise(stations)]
+    return edges
+
+
+def _markings(edge: Any, driven: list[Lane]) -> list[tuple[LineKind, np.ndarray]]:
+    cars = [lane for lane in driven if not lane.is_bike_lane]
+    if not cars:
+        return []
+    lines: list[tuple[LineKind, np.ndarray]] = []
+    back = f"{edge.getToNode().getID()}-{edge.getFromNode().getID()}"
+    # The line between the two directions belongs to both of them: only one of the two draws it.
+    if edge.getID() < back:
+        yellow = LineKind.SOLID_YELLOW if edge.getPriority() > 1 else LineKind.DASHED_YELLOW
+        lines.append((yellow, cars[-1].left_boundary))
+    stops = edge.getToNode().getType() == "traffic_light"
+    for lane in cars[:-1]:
+        line = LineString(lane.left_boundary)
+        split = max(line.length - SOLID_BEFORE_STOP_M, 0.5 * line.length) if stops else line.length
+        lines.append((LineKind.DASHED_WHITE, np.array(substring(line, 0.0, split).coords)))
+        if split < line.length:
+            lines.append((LineKind.SOLID_WHITE, np.array(substring(line, split, line.length).coords)))
+    # A bicycle lane or a parking strip lies between the cars and the kerb.
+    if any(not lane.allows("pedestrian") and not lane.allows("passenger") for lane in edge.getLanes()):
+        lines.append((LineKind.SOLID_WHITE, cars[0].right_boundary))
+    return lines
+
+
+def _polygons(shape: Any, keep_holes: bool = False) -> list[Polygon]:
+    """The parts of a shape that are areas; holes are filled unless asked for."""
+    parts = shape.geoms if isinstance(shape, MultiPolygon) or hasattr(shape, "geoms") else [shape]
+    polygons = [part for part in parts if isinstance(part, Polygon) and part.area > MIN_AREA_M2]
+    return polygons if keep_holes else [Polygon(part.exterior) for part in polygons]
+
+
+def _areas(kind: AreaKind, shapes: list[Any]) -> list[Area]:
+    parts = [part for shape in shapes for part in _polygons(shape)]
+    return [_area(str(i + 1), kind, part) for i, part in enumerate(parts)]
+
+
+def _area(area_id: str, kind: AreaKind, polygon: Polygon) -> Area:
+    slim = polygon.simplify(SIMPLIFY_M)
+    return Area(area_id=area_id, kind=kind, outline=np.array(shapely.geometry.polygon.orient(slim).exterior.coords)[:-1, :2])

@@ -1,0 +1,104 @@
+"""Coloured triangle soup: what every sensor of the world looks at.
+
+T triangles. A triangle carries a material (how it takes light), a base colour and the row of the agent it belongs to.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffdrive.contracts import Axes, frozen_array
+
+NO_OBJECT = -1
+
+
+class Material(enum.IntEnum):
+    """How a surface takes light; the values are shared with the shader."""
+
+    GROUND = 0
+    """Rough: grass, asphalt, pavement. Speckled near the eye."""
+    MATTE = 1
+    PAINT = 2
+    """Car paint: mirrors a little of the sky."""
+    GLASS = 3
+    """Mirrors much of the sky."""
+    FACADE = 4
+    """A wall with rows of windows."""
+    LAMP = 5
+    """Shines by itself."""
+    LEAF = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mesh:
+    """T coloured triangles in one frame, metres, z above ground."""
+
+    triangles: np.ndarray
+    """[T, 3, 3] corners, float32."""
+
+    materials: np.ndarray
+    """[T] values of ``Material``, uint8."""
+
+    colours: np.ndarray
+    """[T, 3] base colour, linear 0..1, float32."""
+
+    objects: np.ndarray
+    """[T] row of the agent, or ``NO_OBJECT``, int32."""
+
+    def __post_init__(self) -> None:
+        axes = Axes("Mesh")
+        for name, contract, dtype in (
+            ("triangles", "T 3 3", np.float32),
+            ("materials", "T", np.uint8),
+            ("colours", "T 3", np.float32),
+            ("objects", "T", np.int32),
+        ):
+            array = frozen_array(getattr(self, name), dtype)
+            axes.check(name, array, contract)
+            object.__setattr__(self, name, array)
+
+    def __len__(self) -> int:
+        return len(self.triangles)
+
+    @property
+    def normals(self) -> np.ndarray:
+        """[T, 3] unit normals by the corners' order, float32; zero for triangles without an area."""
+        first = self.triangles[:, 1] - self.triangles[:, 0]
+        normal = np.cross(first, self.triangles[:, 2] - self.triangles[:, 0])
+        return (normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+    def placed(self, pose: np.ndarray, z: float = 0.0, object_row: int = NO_OBJECT) -> Mesh:
+        """The mesh moved from its own frame to the planar pose [3] at height ``z``, belonging to agent ``object_row``."""
+        c, s = np.cos(pose[2]), np.sin(pose[2])
+        turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
+        corners = self.triangles @ turn + np.array([pose[0], pose[1], z])
+        owners = np.full(len(self), object_row, dtype=np.int32)
+        return Mesh(triangles=corners, materials=self.materials, colours=self.colours, objects=owners)
+
+
+def coloured(triangles: np.ndarray, material: Material, colour: Sequence[float] | np.ndarray) -> Mesh:
+    """A mesh of one material; ``colour`` is [3], or [T, 3] for a colour per triangle."""
+    triangles = np.asarray(triangles, dtype=np.float32).reshape(-1, 3, 3)
+    count = len(triangles)
+    return Mesh(
+        triangles=triangles,
+        materials=np.full(count, int(material), dtype=np.uint8),
+        colours=np.array(np.broadcast_to(np.asarray(colour, dtype=np.float32), (count, 3))),
+        objects=np.full(count, NO_OBJECT, dtype=np.int32),
+    )
+
+
+def joined(meshes: Sequence[Mesh]) -> Mesh:
+    """One mesh of all, in order."""
+    if not meshes:
+        return coloured(np.zeros((0, 3, 3)), Material.MATTE, (0, 0, 0))
+    return Mesh(
+        triangles=np.concatenate([mesh.triangles for mesh in meshes]),
+        materials=np.concatenate([mesh.materials for mesh in meshes]),
+        colours=np.concatenate([mesh.colours for mesh in meshes]),
+        objects=np.concatenate([mesh.objects for mesh in meshes]),
+    )

@@ -1,0 +1,174 @@
+"""What stands beside the roads: buildings, trees and lamp posts, placed by a seeded generator, never on road or walkway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffdrive.geometry import Polyline
+from diffdrive.world.render.extra import need
+from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
+from diffdrive.world.render.shapes import BALL_CORNERS, ball, block, cylinder, gable
+from diffdrive.world.render.surfaces import GROUND_Z
+
+FACADES = np.array(
+    [[0.40, 0.22, 0.15], [0.50, 0.44, 0.34], [0.24, 0.12, 0.09], [0.30, 0.32, 0.36], [0.56, 0.52, 0.44], [0.16, 0.20, 0.26],
+     [0.44, 0.34, 0.20], [0.34, 0.16, 0.12]]
+)  # fmt: skip
+ROOF, TILES, TRUNK, POST = (0.18, 0.175, 0.175), (0.26, 0.085, 0.05), (0.12, 0.075, 0.045), (0.20, 0.21, 0.22)
+LEAVES = np.array([[0.055, 0.15, 0.03], [0.10, 0.19, 0.04], [0.04, 0.12, 0.045], [0.16, 0.20, 0.04]])
+HEIGHTS, HEIGHT_ODDS = (5.5, 7.0, 10.0, 14.0, 21.0, 32.0), (0.18, 0.24, 0.26, 0.17, 0.10, 0.05)
+
+
+def scenery_mesh(paved: Any, rng: np.random.Generator) -> Mesh:
+    """Buildings in rows along the kerbs and in the blocks behind them, trees and lamp posts between."""
+    shapely = need("shapely")
+    clear = paved.buffer(2.5, quad_segs=2).simplify(0.3)
+    shapely.prepare(clear)
+    lots = _Lots(clear)
+    for ring in _frontage(paved, 3.0):
+        _fill_row(ring, lots, rng)
+    _fill_blocks(paved.bounds, lots, rng)
+    parts = [_building(lot, rng) for lot in lots.taken]
+    built = shapely.union_all(lots.outlines).buffer(1.0) if lots.outlines else shapely.Polygon()
+    parts += _trees(paved, built, rng) + _lamp_posts(paved, built)
+    return joined(parts)
+
+
+class _Lots:
+    """The rectangles taken so far: rows of [x, y, heading, length, width]."""
+
+    def __init__(self, clear: Any) -> None:
+        self.clear = clear
+        self.taken: list[np.ndarray] = []
+        self.outlines: list[Any] = []
+        self._discs = np.zeros((0, 3))
+
+    def take(self, lot: np.ndarray) -> bool:
+        """Take the rectangle unless it would stand on pavement or in another building."""
+        from diffdrive.geometry import box_corners
+
+        shapely = need("shapely")
+        radius = float(np.hypot(lot[3], lot[4])) / 2
+        gap = np.hypot(self._discs[:, 0] - lot[0], self._discs[:, 1] - lot[1]) - self._discs[:, 2] - radius
+        outline = shapely.Polygon(box_corners(lot))
+        if any(self.outlines[i].distance(outline) < 1.0 for i in np.nonzero(gap < 1.0)[0]):
+            return False
+        if self.clear.intersects(outline):
+            return False
+        self.taken.append(lot)
+        self.outlines.append(outline)
+        self._discs = np.concatenate([self._discs, [[lot[0], lot[1], radius]]])
+        return True
+
+
+def _frontage(paved: Any, setback: float) -> list[Polyline]:
+    """The lines ``setback`` metres off the pavement, with the pavement on their left."""
+    shapely = need("shapely")
+    grown = shapely.orient_polygons(paved.buffer(setback, quad_segs=3).simplify(0.2))
+    polygons = [part for part in shapely.get_parts(grown) if part.geom_type == "Polygon"]
+    rings = [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygons)]
+    return [Polyline(ring) for ring in rings if len(ring) > 3]
+
+
+def _fill_row(ring: Polyline, lots: _Lots, rng: np.random.Generator) -> None:
+    arc = float(rng.uniform(0, 8))
+    while arc < ring.length - 6:
+        length, depth, setback = rng.uniform(9, 22), rng.uniform(8, 16), rng.uniform(0.5, 5.0)
+        first, last = ring.interpolate(arc)[:2], ring.interpolate(arc + length)[:2]
+        chord = last - first
+        span = float(np.hypot(*chord))
+        # Where the kerb turns, chord and arc differ: a house across the corner would stand in the road.
+        if span > 0.9 * length and rng.random() < 0.9:
+            out = np.array([chord[1], -chord[0]]) / span
+            centre = (first + last) / 2 + out * (setback + depth / 2)
+            heading = float(np.arctan2(chord[1], chord[0]))
+            if lots.take(np.array([*centre, heading, length, depth])):
+                arc += length + rng.uniform(0.5, 9.0)
+                continue
+        arc += 3.0
+
+
+def _fill_blocks(bounds: tuple[float, float, float, float], lots: _Lots, rng: np.random.Generator) -> None:
+    """A loose grid of further buildings, so that no block and no horizon stays empty."""
+    step, margin = 34.0, 130.0
+    for x in np.arange(bounds[0] - margin, bounds[2] + margin, step):
+        for y in np.arange(bounds[1] - margin, bounds[3] + margin, step):
+            centre = np.array([x, y]) + rng.uniform(-9, 9, 2)
+            size = rng.uniform([10, 9], [24, 18])
+            heading = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.08)
+            if rng.random() < 0.75:
+                lots.take(np.array([*centre, heading, *size]))
+
+
+def _building(lot: np.ndarray, rng: np.random.Generator) -> Mesh:
+    length, depth = float(lot[3]), float(lot[4])
+    height = float(rng.choice(HEIGHTS, p=HEIGHT_ODDS)) * rng.uniform(0.9, 1.15)
+    colour = FACADES[rng.integers(len(FACADES))] * rng.uniform(0.85, 1.12)
+    walls = block((length, depth, height - GROUND_Z), base=GROUND_Z)
+    parts = [coloured(_sides(walls), Material.FACADE, colour)]
+    if height < 8.5 and rng.random() < 0.7:
+        roof = gable((length + 0.5, depth + 0.5, 0.32 * depth), height)
+        parts.append(coloured(roof, Material.MATTE, np.array(TILES) * rng.uniform(0.7, 1.3)))
+        return joined(parts).placed(lot[:3])
+    parts.append(coloured(block((length + 0.3, depth + 0.3, 0.45), base=height), Material.MATTE, colour * 0.7))
+    parts.append(coloured(block((length * 0.3, depth * 0.4, 1.8), (0.2 * length, 0), height + 0.4), Material.MATTE, ROOF))
+    if height > 18:
+        upper = block((length * 0.7, depth * 0.7, 0.3 * height), base=height)
+        parts.append(coloured(_sides(upper), Material.FACADE, colour))
+        parts.append(coloured(block((length * 0.72, depth * 0.72, 0.4), base=1.3 * height), Material.MATTE, colour * 0.7))
+    return joined(parts).placed(lot[:3])
+
+
+def _sides(solid: np.ndarray) -> np.ndarray:
+    """A block without its floor and lid, which nobody sees."""
+    return solid[:8]
+
+
+def _trees(paved: Any, built: Any, rng: np.random.Generator) -> list[Mesh]:
+    shapely = need("shapely")
+    spots = []
+    for ring in _frontage(paved, 1.0):
+        arcs = np.arange(rng.uniform(2, 9), ring.length, 11.0)
+        arcs = arcs + rng.uniform(-3, 3, len(arcs))
+        poses = ring.interpolate(arcs[rng.random(len(arcs)) < 0.55])
+        out = np.stack([np.sin(poses[:, 2]), -np.cos(poses[:, 2])], axis=1)
+        spots.append(poses[:, :2] + out * rng.uniform(0.4, 6.0, (len(poses), 1)))
+    points = np.concatenate(spots) if spots else np.zeros((0, 2))
+    blocked = shapely.intersects_xy(built, points[:, 0], points[:, 1])
+    blocked |= shapely.intersects_xy(paved.buffer(0.6, quad_segs=2), points[:, 0], points[:, 1])
+    return [_tree(point, rng) for point in points[~blocked]]
+
+
+def _tree(point: np.ndarray, rng: np.random.Generator) -> Mesh:
+    height = rng.uniform(3.8, 8.0)
+    colour = LEAVES[rng.integers(len(LEAVES))] * rng.uniform(0.8, 1.3)
+    trunk = coloured(cylinder(0.15, 0.5 * height, base=GROUND_Z, sides=5, top=0.7)[:10], Material.MATTE, TRUNK)
+    if rng.random() < 0.2:
+        lower = cylinder(0.24 * height, 0.55 * height, base=0.22 * height, sides=8, top=0.3)
+        upper = cylinder(0.15 * height, 0.4 * height, base=0.66 * height, sides=8, top=0.03)
+        crown = [coloured(lower, Material.LEAF, colour * 0.8), coloured(upper, Material.LEAF, colour)]
+    else:
+        noise = rng.uniform(0.82, 1.18, len(BALL_CORNERS))
+        radius = 0.27 * height
+        faces = ball((radius, radius, 0.33 * height), (0, 0, 0.66 * height), noise)
+        shade = 0.75 + 0.5 * np.clip(faces[..., 2].mean(axis=1) / height - 0.4, 0, 0.6)[:, None]
+        crown = [coloured(faces, Material.LEAF, colour * shade)]
+    return joined([trunk, *crown]).placed(np.array([*point, rng.uniform(0, np.pi)]))
+
+
+def _lamp_posts(paved: Any, built: Any) -> list[Mesh]:
+    """A street lamp every 32 m, its arm over the road."""
+    shapely = need("shapely")
+    lamp = joined([
+        coloured(cylinder(0.09, 7.5, base=GROUND_Z, sides=5, top=0.6)[:10], Material.MATTE, POST),
+        coloured(block((0.08, 1.6, 0.08), (0.0, 0.8), 7.35), Material.MATTE, POST),
+        coloured(block((0.22, 0.6, 0.1), (0.0, 1.6), 7.3), Material.MATTE, (0.7, 0.7, 0.66)),
+    ])  # fmt: skip
+    parts = []
+    for ring in _frontage(paved, 0.5):
+        for pose in ring.interpolate(np.arange(6.0, ring.length, 32.0)):
+            if not shapely.intersects_xy(built, pose[0], pose[1]):
+                parts.append(lamp.placed(pose))
+    return parts

@@ -1,0 +1,63 @@
+"""From a scene without sensors to its images and its sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffdrive.geometry import to_world
+from diffdrive.scene import CameraFrame, CameraId, LidarSweep, Scene
+from diffdrive.world.render.actors import agents_mesh
+from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
+from diffdrive.world.render.embree import EmbreeRenderer, TownRays
+from diffdrive.world.render.lidar import NUPLAN_LIDAR, LidarRig, scan
+from diffdrive.world.render.mesh import Mesh, joined
+from diffdrive.world.render.renderer import Renderer, open_renderer
+from diffdrive.world.render.signals import signals_mesh
+from diffdrive.world.render.town import Town
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """The sensors of one scene, and which agent each LiDAR point lies on."""
+
+    cameras: Mapping[CameraId, CameraFrame]
+    lidar: LidarSweep
+    lidar_objects: np.ndarray
+    """[N] row of ``Scene.agents``, or -1."""
+
+
+def moving_mesh(town: Town, scene: Scene) -> Mesh:
+    """All agents and signals of the scene at t = 0, in the town frame. The ego is not among them."""
+    ego_pose = town.from_world(scene.world_from_ego)
+    bodies = agents_mesh(scene.agents, to_world(scene.agents.boxes[:, :3], ego_pose))
+    return joined([bodies, signals_mesh(town, scene.traffic_lights)])
+
+
+class Studio:
+    """Holds what is worth keeping between scenes: a renderer's context and the towns' search trees."""
+
+    def __init__(self, renderer: str | Renderer = "auto") -> None:
+        """``renderer`` is a name for ``open_renderer`` or an open renderer."""
+        self._rays = TownRays()
+        self.renderer: Renderer = open_renderer(renderer) if isinstance(renderer, str) else renderer
+        if renderer == "embree" or isinstance(self.renderer, EmbreeRenderer):
+            self.renderer = EmbreeRenderer(self._rays)
+
+    def shoot(
+        self,
+        town: Town,
+        scene: Scene,
+        rng: np.random.Generator,
+        *,
+        rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
+        lidar: LidarRig = NUPLAN_LIDAR,
+    ) -> Shot:
+        """Images and sweep of ``scene``, whose map is the town's; ``rng`` draws the LiDAR's errors."""
+        moving = moving_mesh(town, scene)
+        ego_pose = town.from_world(scene.world_from_ego)
+        sweep = scan(self._rays.stage(town, moving), ego_pose, rng, rig=lidar)
+        cameras = self.renderer.render(town, moving, ego_pose, rig)
+        return Shot(cameras=cameras, lidar=sweep.sweep, lidar_objects=sweep.objects)

@@ -53,11 +53,10 @@ class BevView:
         side = max(aspect * (ahead + behind) / 2, float(min(np.abs(reach[:, 1]).max() + 6.0, 60.0)))
         return cls(ahead_m=2 * side / aspect - behind, behind_m=behind, side_m=side)
 
-    def holds(self, points: np.ndarray, margin_m: float = 0.0) -> np.ndarray:
-        """Which of the points [N, 2] are shown, or closer than ``margin_m`` to the border. Returns bool [N]."""
+    def holds(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points [N, 2] are shown. Returns bool [N]."""
         x, y = points[:, 0], points[:, 1]
-        ahead, behind, side = self.ahead_m + margin_m, self.behind_m + margin_m, self.side_m + margin_m
-        return (x <= ahead) & (x >= -behind) & (np.abs(y) <= side)
+        return (x <= self.ahead_m) & (x >= -self.behind_m) & (np.abs(y) <= self.side_m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,8 @@ def paint_bev(
         axes.plot(*forward_up(scene.route).T, color=palette.ROUTE, linewidth=5.0, alpha=0.75, solid_capstyle="butt", zorder=2)
     lights = paint_lights(axes, scene.traffic_lights, vector_map, forward_up)
     has_lidar = lidar and scene.observation.lidar is not None and _paint_lidar(axes, scene.observation.lidar, view)
-    agents = scene.agents.select(view.holds(scene.agents.boxes[:, :2], 10.0))
+    shown = view.holds(box_corners(scene.agents.boxes).reshape(-1, 2)).reshape(-1, 4)
+    agents = scene.agents.select(np.any(shown, axis=1))
     paint_agents(axes, agents)
     paint_overlay(axes, overlay, vehicle)
     _paint_ego(axes, vehicle)

@@ -55,7 +55,8 @@ def paint_map(axes: PlotAxes, vector_map: VectorMap, place: Placement, *, fine: 
 
 
 def paint_lights(axes: PlotAxes, lights: Iterable[TrafficLight], vector_map: VectorMap, place: Placement) -> set[LightState]:
-    """A stop bar and a marker where each signalled connector begins. Returns the states that were drawn."""
+    """A stop bar and a marker where each signalled connector begins. Returns the states that lie inside the axes' limits."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     drawn: set[LightState] = set()
     lanes = {lane.lane_id: lane for lane in vector_map.lanes}
     for light in lights:
@@ -69,7 +70,8 @@ def paint_lights(axes: PlotAxes, lights: Iterable[TrafficLight], vector_map: Vec
         edge: palette.Look = {} if marker == "x" else {"markeredgecolor": palette.PAPER, "markeredgewidth": 0.6}
         axes.plot(*bar.T, color=colour, linewidth=2.0, solid_capstyle="butt", zorder=5)
         axes.plot(*kerb, marker=marker, color=colour, markersize=5.0, linestyle="none", zorder=5.1, **edge)
-        drawn.add(light.state)
+        if left <= kerb[0] <= right and low <= kerb[1] <= high:
+            drawn.add(light.state)
     return drawn
 
 

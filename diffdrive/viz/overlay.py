@@ -23,6 +23,8 @@ class PlanOverlay:
     """[M] the higher, the better; any scale. Shades the proposals."""
 
     human: Trajectory | None = None
+    """What was driven, by a person or by the simulated driver of an embedded world's log."""
+
     baselines: Mapping[str, Trajectory] = field(default_factory=dict)
     """Name in the legend -> trajectory."""
 
@@ -54,7 +56,7 @@ class PlanOverlay:
     def trajectories(self) -> Iterator[tuple[str, Trajectory]]:
         """Every single trajectory with its name, the proposals excepted."""
         if self.human is not None:
-            yield "human", self.human
+            yield "driven", self.human
         yield from self.baselines.items()
         if self.chosen is not None:
             yield "chosen", self.chosen

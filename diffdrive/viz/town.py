@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes as PlotAxes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from diffdrive.contracts import Axes, InputError
 from diffdrive.scene import VectorMap
@@ -16,6 +18,7 @@ from diffdrive.viz.figure import legend, new_figure, plain_axes, scale_bar
 from diffdrive.viz.map_layer import north_up, paint_map
 
 _TRACK_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_LEGEND_COLUMNS = 4
 
 
 def draw_town(
@@ -33,31 +36,42 @@ def draw_town(
     """
     tracks, others = dict(tracks or {}), dict(others or {})
     low, high = _extent(vector_map)
-    figure = new_figure(size_in, size_in * (high[1] - low[1]) / (high[0] - low[0]))
-    axes = figure.add_axes((0, 0, 1, 1), label="town")
+    width, depth = (high - low).tolist()
+    named = min(len(tracks), len(_TRACK_COLOURS))
+    band_in = 0.3 * bool(title) + 0.16 * -(-named // _LEGEND_COLUMNS) + 0.06
+    height_in = size_in * depth / width
+    figure = new_figure(size_in, height_in + band_in)
+    axes = figure.add_axes((0, 0, 1, height_in / (height_in + band_in)), label="town")
     plain_axes(axes)
-    figure.set_facecolor(palette.GROUND)
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
+    axes.add_patch(Rectangle((low[0], low[1]), width, depth, facecolor=palette.GROUND, edgecolor="none", zorder=0))
     paint_map(axes, vector_map, north_up, fine=False)
     paths = [_track(name, points) for name, points in others.items()]
-    axes.add_collection(LineCollection(paths, colors=palette.FAINT_INK, linewidths=0.35, alpha=0.5, zorder=4))
-    handles = []
-    for index, (name, points) in enumerate(tracks.items()):
-        path, colour = _track(name, points), _TRACK_COLOURS[index % len(_TRACK_COLOURS)]
-        axes.plot(*path.T, color=colour, linewidth=1.5, solid_capstyle="round", zorder=5, gid=f"track {name}")
-        axes.plot(*path[0], "o", color=colour, markersize=4.5, markerfacecolor=palette.PAPER, zorder=6)
-        axes.plot(*path[-1], "o", color=colour, markersize=4.5, zorder=6)
-        handles.append(Line2D([], [], color=colour, linewidth=1.5, label=name))
-    width = high[0] - low[0]
-    scale_bar(
-        axes, float(10 ** np.floor(np.log10(width / 5)) * (5 if width / 5 / 10 ** np.floor(np.log10(width / 5)) >= 5 else 1))
-    )
+    axes.add_collection(LineCollection(paths, colors=palette.FAINT_INK, linewidths=0.6, alpha=0.7, zorder=4))
+    handles = [_paint_track(axes, index, name, points) for index, (name, points) in enumerate(tracks.items())]
+    scale_bar(axes, _round_length(width / 5))
+    top = 1 - 0.08 / (height_in + band_in)
     if title:
-        axes.text(0.5, 0.985, title, transform=axes.transAxes, ha="center", va="top", fontsize=palette.TITLE_PT)
+        figure.text(0.012, top, title, va="top", fontsize=palette.TITLE_PT, color=palette.INK)
     if handles:
-        legend(axes, handles[: len(_TRACK_COLOURS)], loc="upper right", bbox_to_anchor=(0.985, 0.985))
+        place = (0.012, top - 0.24 * bool(title) / (height_in + band_in))
+        legend(figure, handles[:named], loc="upper left", bbox_to_anchor=place, ncols=_LEGEND_COLUMNS)
     return figure
+
+
+def _paint_track(axes: PlotAxes, index: int, name: str, points: np.ndarray) -> Line2D:
+    path, colour = _track(name, points), _TRACK_COLOURS[index % len(_TRACK_COLOURS)]
+    axes.plot(*path.T, color=colour, linewidth=1.5, solid_capstyle="round", zorder=5, gid=f"track {name}")
+    axes.plot(*path[0], "o", color=colour, markersize=4.5, markerfacecolor=palette.PAPER, zorder=6)
+    axes.plot(*path[-1], "o", color=colour, markersize=4.5, zorder=6)
+    return Line2D([], [], color=colour, linewidth=1.5, label=name)
+
+
+def _round_length(length_m: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, 50 ... that is not longer."""
+    power = 10.0 ** np.floor(np.log10(length_m))
+    return float(power * max(step for step in (1, 2, 5) if step * power <= length_m * (1 + 1e-9)))
 
 
 def _extent(vector_map: VectorMap) -> tuple[np.ndarray, np.ndarray]:

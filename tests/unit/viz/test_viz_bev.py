@@ -53,20 +53,22 @@ def test_every_proposal_is_drawn_with_the_best_on_top_and_darkest():
 
 def test_the_scene_s_own_future_is_drawn_as_the_human_unless_one_is_given():
     scene = make_scene()
-    (human,) = artists(draw_bev(scene), "human")
+    (human,) = artists(draw_bev(scene), "driven")
     np.testing.assert_allclose(human.get_xydata()[-1], forward_up(scene.future.ego.poses[-1, :2]))
     other = Trajectory(np.stack([np.arange(1, 9), np.zeros(8), np.zeros(8)], axis=1))
-    (human,) = artists(draw_bev(scene, PlanOverlay(human=other)), "human")
+    (human,) = artists(draw_bev(scene, PlanOverlay(human=other)), "driven")
     np.testing.assert_allclose(human.get_xydata()[-1], [0, 8])
 
 
 def test_the_legend_names_what_is_there_and_nothing_else():
     full = legend_labels(draw_scene(make_scene(), overlay(baselines={"constant velocity": make_scene().future.ego})))
-    assert full[:4] == ["chosen", "constant velocity", "human", "20 proposals"]
+    assert full[:4] == ["chosen", "constant velocity", "driven", "20 proposals"]
     assert {"route", "vehicle", "pedestrian", "bicycle", "static object", "signal: green", "signal: red"} < set(full)
     bare = legend_labels(draw_scene(make_scene(sensors=False)))
     assert "LiDAR, 0.2 to 4 m high" in full
     assert not {"chosen", "20 proposals", "LiDAR, 0.2 to 4 m high"} & set(bare)
+    close = BevView(ahead_m=9.0, behind_m=9.0, side_m=5.0)  # only the bicycle is that near
+    assert not {"vehicle", "pedestrian", "signal: green"} & set(legend_labels(draw_scene(make_scene(), view=close)))
 
 
 def test_a_plan_without_scores_or_with_equal_ones_has_one_shade():

@@ -67,7 +67,7 @@ def test_a_reversing_plan_is_absent_from_the_front_image():
     figure = draw_cameras(scene, PlanOverlay(chosen=back, baselines={"back": back}, human=back), cameras=[CameraId.F0])
     axes = figure.axes[0]
     assert not axes.patches
-    assert strokes(figure, "f0", "back") == strokes(figure, "f0", "human") == []
+    assert strokes(figure, "f0", "back") == strokes(figure, "f0", "driven") == []
 
 
 def test_the_chosen_swath_covers_the_road_in_front_of_the_car():

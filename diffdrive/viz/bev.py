@@ -78,7 +78,7 @@ def paint_bev(
     vehicle: VehicleDimensions = PACIFICA,
     lidar: bool = True,
 ) -> Painted:
-    """Paint map, route, signals, LiDAR, agents, trajectories and ego, in that order from the ground up."""
+    """Paint map, route, signals, agents, LiDAR, trajectories and ego, in that order from the ground up."""
     plain_axes(axes)
     size = (2 * view.side_m, view.ahead_m + view.behind_m)
     ground = Rectangle((-view.side_m, -view.behind_m), *size, facecolor=palette.GROUND, edgecolor="none", zorder=0)
@@ -180,7 +180,7 @@ def _paint_lidar(axes: PlotAxes, sweep: LidarSweep, view: BevView) -> bool:
     points = points[view.holds(points[:, :2])]
     x, y = forward_up(points[:, :2]).T
     # Rasterised: a hundred thousand vector dots make a PDF that no reader opens twice.
-    axes.plot(x, y, ".", markersize=0.9, markeredgewidth=0, color=palette.LIDAR, alpha=0.7, zorder=3, rasterized=True)
+    axes.plot(x, y, ".", markersize=0.9, markeredgewidth=0, color=palette.LIDAR, alpha=0.7, zorder=4.5, rasterized=True)
     return len(points) > 0
 
 

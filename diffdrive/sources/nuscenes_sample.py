@@ -174,8 +174,9 @@ class NuscenesSampleSource:
         return node[key]
 
     def _matrix(self, *keys: str, shape: str) -> np.ndarray:
+        values = self._get(*keys)
         try:
-            matrix = np.array(self._get(*keys), dtype=np.float64)
+            matrix = np.array(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(f"'{self.folder / 'sample.json'}': {'.'.join(keys)} is not a matrix of numbers.") from error
         Axes(f"'{self.folder}' sample").check(".".join(keys), matrix, shape, finite=True)

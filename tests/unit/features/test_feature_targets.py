@@ -142,7 +142,26 @@ def test_road_is_lanes_and_intersections_and_centrelines_lie_on_it():
     assert grid[cell(15, -15)] == BevClass.ROAD
     assert grid[cell(10, 6)] == BevClass.NOTHING
     line = (grid[60] == BevClass.CENTERLINE).nonzero().ravel().tolist()
-    assert len(line) == 2 and abs(np.mean(line) + 0.5 - cell(0, 3.0)[1]) <= 1
+    middle = cell(0, 3.0)[1]
+    assert line == [middle - 1, middle, middle + 1]
+
+
+def test_a_centreline_is_as_wide_across_as_along():
+    across = Lane(
+        lane_id="across",
+        centerline=np.array([[12.1, -40.0], [12.1, 40.0]]),
+        left_boundary=np.array([[10.3, -40.0], [10.3, 40.0]]),
+        right_boundary=np.array([[13.9, -40.0], [13.9, 40.0]]),
+    )
+    grid = build_bev_semantic(scene(vector_map=VectorMap(lanes=(across,))), LAYOUT)
+    assert (grid[:, 100] == BevClass.CENTERLINE).nonzero().ravel().tolist() == [47, 48, 49]
+
+
+@pytest.mark.parametrize("heading, cells", [(0.0, 153), (0.5, 144), (1.2, 140)])
+def test_a_box_covers_as_many_cells_as_opencv_gives_it(heading, cells):
+    # Recorded from cv2.fillPoly (OpenCV 5.0) on the same corners; without its border the last box has 128.
+    grid = build_bev_semantic(scene(agents=agents_at([(10, 4, heading, 4, 2)])), LAYOUT)
+    assert int((grid == BevClass.VEHICLE).sum()) == cells
 
 
 def test_bicycle_lanes_are_road_without_a_centreline():

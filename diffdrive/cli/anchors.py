@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     fit = actions.add_parser("fit", help="cluster the driven trajectories of 123D logs")
-    fit.add_argument("--logs", type=Path, required=True, metavar="DIR", help="123D data root (holds logs/ and maps/)")
+    fit.add_argument("--logs", type=Path, metavar="DIR", help="123D data root, holds logs/ and maps/ (default: shipped)")
     fit.add_argument("--dataset", action="append", metavar="NAME", help="use this data set only (may be repeated)")
     fit.add_argument("--split", action="append", metavar="NAME", help="use this split only (may be repeated)")
     fit.add_argument("--stride", type=float, default=0.5, metavar="S", help="seconds between scenes (default: %(default)s)")
@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
 def run_fit(args: argparse.Namespace) -> int:
     """Load every selected scene without sensors, cluster, write."""
     from diffdrive.anchors import fit_anchors
+    from diffdrive.assets import LOGS
     from diffdrive.contracts import InputError
     from diffdrive.sources import Arrow123dSource
     from diffdrive.tensors import TargetLayout
@@ -47,7 +48,7 @@ def run_fit(args: argparse.Namespace) -> int:
         raise InputError(f"--out must end in .npy (its description in .json is written beside it), got '{args.out}'.")
     layout = TargetLayout(num_poses=args.num_poses, interval_s=args.interval)
     source = Arrow123dSource(
-        args.logs,
+        args.logs or LOGS,
         datasets=args.dataset,
         splits=args.split,
         interval_s=layout.interval_s,

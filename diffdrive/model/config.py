@@ -78,6 +78,9 @@ class PlannerConfig:
     query_layers: int = 3
     decoder_layers: int = 2
     decoder_dropout: float = 0.1
+    bev_value_kernel: int = 3
+    """Edge of the convolution that turns the BEV map into what a decoder layer samples: 3, or 1 to save compute."""
+
     point_dims: int = 64
     """Of the sine embedding of one point: half for x, half for y."""
 
@@ -87,6 +90,8 @@ class PlannerConfig:
                 raise InputError(f"PlannerConfig.{name} must be at least 1, got {getattr(self, name)}.")
         if self.dims % self.heads or self.dims % 2:
             raise InputError(f"PlannerConfig.dims must be even and a multiple of heads = {self.heads}, got {self.dims}.")
+        if self.bev_value_kernel % 2 != 1:
+            raise InputError(f"PlannerConfig.bev_value_kernel must be odd, got {self.bev_value_kernel}.")
         if self.point_dims % 4:
             raise InputError(f"PlannerConfig.point_dims must be a multiple of 4, got {self.point_dims}.")
         if not 1 <= self.num_train_levels <= self.schedule.num_levels:
@@ -150,8 +155,9 @@ def nano() -> PlannerConfig:
     """A small sibling that trains on two CPU cores."""
     return PlannerConfig(
         inputs=InputLayout(camera_height=128, camera_width=512, lidar_pixels=128),
+        targets=TargetLayout(bev_rows=64, bev_columns=128, bev_pixel_m=0.5),
         image_encoder=EncoderConfig(name="resnet10t", channels=(24, 48, 96, 192), stem_width=8),
-        lidar_encoder=EncoderConfig(name="resnet10t", channels=(24, 48, 96, 192), stem_width=8),
+        lidar_encoder=EncoderConfig(name="resnet10t", channels=(16, 32, 64, 128), stem_width=8),
         fusion_dropout=0.0,
         bev_channels=32,
         bev_laterals=True,
@@ -159,6 +165,7 @@ def nano() -> PlannerConfig:
         dims=128,
         ffn_dims=512,
         decoder_dropout=0.0,
+        bev_value_kernel=1,
     )
 
 

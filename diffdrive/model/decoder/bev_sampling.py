@@ -18,7 +18,7 @@ class BevSampling(nn.Module):
     def __init__(self, config: PlannerConfig) -> None:
         super().__init__()
         self.range_m = config.inputs.lidar_range_m
-        self.value = nn.Conv2d(config.dims, config.dims, 3, padding=1)
+        self.value = nn.Conv2d(config.dims, config.dims, config.bev_value_kernel, padding=config.bev_value_kernel // 2)
         self.weights = nn.Linear(config.dims, config.targets.num_poses)
         self.output = nn.Linear(config.dims, config.dims)
         self.dropout = nn.Dropout(config.decoder_dropout)

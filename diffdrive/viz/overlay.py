@@ -17,7 +17,7 @@ class PlanOverlay:
 
     chosen: Trajectory | None = None
     proposals: np.ndarray | None = None
-    """[M, T, 3] every mode's poses, or None."""
+    """[M, T, 3] every mode's poses, or None. No rows mean None."""
 
     scores: np.ndarray | None = None
     """[M] the higher, the better; any scale. Shades the proposals."""
@@ -29,6 +29,10 @@ class PlanOverlay:
     """Name in the legend -> trajectory."""
 
     def __post_init__(self) -> None:
+        if self.proposals is not None and len(self.proposals) == 0:
+            # A fallback plan has no proposals to show: nothing is not an error.
+            object.__setattr__(self, "proposals", None)
+            object.__setattr__(self, "scores", None)
         axes = Axes("PlanOverlay")
         if self.scores is not None and self.proposals is None:
             raise InputError("PlanOverlay.scores shade the proposals, but there are none. Give both, or neither.")

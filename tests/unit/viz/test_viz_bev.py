@@ -81,6 +81,11 @@ def test_a_plan_without_scores_or_with_equal_ones_has_one_shade():
     assert "scores" not in {axes.get_label() for axes in draw_scene(make_scene(), PlanOverlay(proposals=proposals)).axes}
 
 
+def test_a_fallback_plan_without_proposals_can_be_drawn():
+    plan = PlanOverlay(chosen=make_scene().future.ego, proposals=np.zeros((0, 8, 3)), scores=np.zeros(0))
+    assert "0 proposals" not in legend_labels(draw_scene(make_scene(), plan))
+
+
 def test_bad_overlays_are_refused():
     proposals, scores = make_proposals()
     with pytest.raises(InputError, match="scores shade the proposals"):

@@ -22,6 +22,7 @@ from diffdrive.world.render.archive import Sensors, pack, unpack, write_aside
 
 _log = logging.getLogger(__name__)
 _TOWNS_KEPT = 4
+_MAPS_KNOWN = 128
 
 
 class WorldSource:
@@ -75,6 +76,12 @@ class WorldSource:
         """Sorted by split, log and time."""
         return self.logs.tokens
 
+    @property
+    def renderer_description(self) -> str:
+        """Name and device of what draws the cameras, for reports. Opens it, if no scene has needed it yet."""
+        renderer = self._open_studio().renderer
+        return f"{renderer.name} ({renderer.device})"
+
     def info(self, token: str) -> SceneInfo:
         """Where the scene is. Cheap. Raises ``InputError`` for an unknown token."""
         return self.logs.info(token)
@@ -125,7 +132,7 @@ class WorldSource:
             except (OSError, ValueError) as error:
                 _log.warning("Rendering scene %s again, its cache file %s is damaged: %s", token, path.name, error)
         rng = np.random.default_rng(int(content_key[:16], 16))
-        shot = studio.shoot(self.town(token), scene, rng)
+        shot = studio.shoot(self.town(token), scene, rng, rig=NUPLAN_FRONT_RIG, lidar=NUPLAN_LIDAR)
         content = pack(Sensors(cameras=shot.cameras, lidar=shot.lidar))
         if path is not None:
             write_aside(path, content)
@@ -169,6 +176,8 @@ class WorldSource:
             for line in world_map.lines:
                 names.append(line.kind.value)
                 arrays.append(line.points)
+            if len(self._map_digests) >= _MAPS_KNOWN:
+                self._map_digests.clear()
             # Keeping the map beside its digest keeps its id from being given to another map.
             known = self._map_digests[id(world_map)] = (world_map, _digest(names, arrays))
         return known[1]

@@ -22,17 +22,16 @@ class TownRays:
     def __init__(self, *, towns_kept: int = 4) -> None:
         need("embreex")
         self._towns_kept = towns_kept
-        self._towns: OrderedDict[int, tuple[Town, MeshRays]] = OrderedDict()
+        self._towns: OrderedDict[Town, MeshRays] = OrderedDict()
 
     def stage(self, town: Town, moving: Mesh) -> Stage:
         """The town with ``moving`` bodies (town frame) in it."""
-        key = id(town)
-        if key not in self._towns:
-            self._towns[key] = (town, MeshRays(town.mesh))
+        if town not in self._towns:
+            self._towns[town] = MeshRays(town.mesh)
             if len(self._towns) > self._towns_kept:
                 self._towns.popitem(last=False)
-        self._towns.move_to_end(key)
-        return Stage(self._towns[key][1], moving)
+        self._towns.move_to_end(town)
+        return Stage(self._towns[town], moving)
 
 
 class EmbreeRenderer:

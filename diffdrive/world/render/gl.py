@@ -52,7 +52,7 @@ class GlRenderer:
         self._depths.repeat_x = self._depths.repeat_y = False
         self._shadow_target = self._ctx.framebuffer(depth_attachment=self._depths)
         self._targets: dict[tuple[int, int], tuple[Any, Any]] = {}
-        self._towns: OrderedDict[int, tuple[Town, _Buffers]] = OrderedDict()
+        self._towns: OrderedDict[Town, _Buffers] = OrderedDict()
 
     @property
     def device(self) -> str:
@@ -77,13 +77,12 @@ class GlRenderer:
         self._ctx.release()
 
     def _static(self, town: Town) -> _Buffers:
-        key = id(town)
-        if key not in self._towns:
-            self._towns[key] = (town, self._buffers(town.mesh, _cells(town.mesh)))
+        if town not in self._towns:
+            self._towns[town] = self._buffers(town.mesh, _cells(town.mesh))
             if len(self._towns) > self._towns_kept:
-                self._towns.popitem(last=False)[1][1].release()
-        self._towns.move_to_end(key)
-        return self._towns[key][1]
+                self._towns.popitem(last=False)[1].release()
+        self._towns.move_to_end(town)
+        return self._towns[town]
 
     @contextlib.contextmanager
     def _uploaded(self, mesh: Mesh) -> Iterator[_Buffers | None]:
@@ -183,7 +182,8 @@ class _Buffers:
 
 def _cells(mesh: Mesh) -> _Cells:
     keys = np.floor(mesh.triangles.mean(axis=1)[:, :2] / CELL_M).astype(int)
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    # Last built is drawn first within a cell: houses before paint before asphalt before the lawn below all of them.
+    order = np.lexsort((-np.arange(len(mesh)), keys[:, 1], keys[:, 0]))
     _, firsts, counts = np.unique(keys[order], axis=0, return_index=True, return_counts=True)
     corners = mesh.triangles[order].reshape(-1, 3)
     low = np.minimum.reduceat(corners, firsts * 3)

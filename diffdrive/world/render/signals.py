@@ -44,19 +44,17 @@ def signals_mesh(town: Town, lights: Sequence[TrafficLight]) -> Mesh:
 _Heads = tuple[tuple[str, np.ndarray, float], ...]
 
 
+@lru_cache(maxsize=32)
 def _layout(town: Town, lane_ids: tuple[str, ...]) -> tuple[tuple[Mesh, _Heads], ...]:
-    """Per approach: the fixed parts, and (connector, pose, height) of every head. Remembered with the town."""
-    known: dict[tuple[str, ...], tuple[tuple[Mesh, _Heads], ...]] = town.__dict__.setdefault("_signal_layouts", {})
-    if lane_ids not in known:
-        wanted = set(lane_ids)
-        approaches: dict[tuple[object, ...], list[Lane]] = defaultdict(list)
-        for lane in town.local_map.lanes:
-            if lane.lane_id in wanted and not lane.is_bike_lane:
-                _, direction, _ = lane_entry(lane)
-                quarter = round(float(np.arctan2(direction[1], direction[0])) / (np.pi / 4)) % 8
-                approaches[(lane.intersection_id or lane.lane_id, quarter)].append(lane)
-        known[lane_ids] = tuple(_approach(town, lanes) for lanes in approaches.values())
-    return known[lane_ids]
+    """Per approach: the fixed parts, and (connector, pose, height) of every head."""
+    wanted = set(lane_ids)
+    approaches: dict[tuple[str, int], list[Lane]] = defaultdict(list)
+    for lane in town.local_map.lanes:
+        if lane.lane_id in wanted and not lane.is_bike_lane:
+            _, direction, _ = lane_entry(lane)
+            quarter = round(float(np.arctan2(direction[1], direction[0])) / (np.pi / 4)) % 8
+            approaches[(lane.intersection_id or lane.lane_id, quarter)].append(lane)
+    return tuple(_approach(town, lanes) for lanes in approaches.values())
 
 
 def _approach(town: Town, lanes: list[Lane]) -> tuple[Mesh, _Heads]:

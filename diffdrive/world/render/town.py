@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from diffdrive.world.render.scenery import scenery_mesh
 from diffdrive.world.render.surfaces import Footprint, footprint, surfaces_mesh
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Town:
     """Everything that does not move, in the town frame: world axes, origin at ``origin``.
 
@@ -30,7 +30,7 @@ class Town:
 
     area: Footprint
     mesh: Mesh
-    seed: int = field(default=0)
+    seed: int
 
     def from_world(self, pose: np.ndarray) -> np.ndarray:
         """Pose [..., 3] or point [..., 2] of the world frame in the town frame."""

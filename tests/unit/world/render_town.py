@@ -71,7 +71,7 @@ AGENTS = (
     ("van-left", AgentKind.VEHICLE, 22.0, 3.6, 0.05, 4.9, 2.0, 1.9),
     ("bus", AgentKind.VEHICLE, 34.0, 13.0, 1.6, 11.5, 2.6, 3.2),
     ("truck", AgentKind.VEHICLE, 45.0, 7.0, np.pi, 8.5, 2.5, 3.4),
-    ("walker", AgentKind.PEDESTRIAN, 9.0, -5.0, 1.5, 0.6, 0.6, 1.75),
+    ("walker", AgentKind.PEDESTRIAN, 14.5, -4.4, 1.5, 0.6, 0.6, 1.75),
     ("rider", AgentKind.BICYCLE, 8.5, 3.2, 0.0, 1.8, 0.7, 1.8),
     ("cone", AgentKind.TRAFFIC_CONE, 7.0, -3.0, 0.0, 0.4, 0.4, 0.75),
     ("barrier", AgentKind.BARRIER, 12.0, -5.8, 0.2, 2.0, 0.5, 0.95),

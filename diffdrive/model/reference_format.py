@@ -36,24 +36,36 @@ _RENAMES: tuple[tuple[str, str], ...] = (
     (r"decoder\.point_encoder\.mlp\.", "_trajectory_head.plan_anchor_encoder."),
     (r"decoder\.level_encoder\.mlp\.0\.", "_trajectory_head.time_mlp.1."),
     (r"decoder\.level_encoder\.mlp\.2\.", "_trajectory_head.time_mlp.3."),
-    (r"decoder\.layers\.(\d)\.bev_sampling\.value\.", r"_trajectory_head.diff_decoder.layers.\1.cross_bev_attention.value_proj.0."),
-    (r"decoder\.layers\.(\d)\.bev_sampling\.weights\.", r"_trajectory_head.diff_decoder.layers.\1.cross_bev_attention.attention_weights."),
-    (r"decoder\.layers\.(\d)\.bev_sampling\.output\.", r"_trajectory_head.diff_decoder.layers.\1.cross_bev_attention.output_proj."),
-    (r"decoder\.layers\.(\d)\.(agent|ego)_attention\.", r"_trajectory_head.diff_decoder.layers.\1.cross_\2_attention."),
-    (r"decoder\.layers\.(\d)\.agent_norm\.", r"_trajectory_head.diff_decoder.layers.\1.norm1."),
-    (r"decoder\.layers\.(\d)\.ego_norm\.", r"_trajectory_head.diff_decoder.layers.\1.norm2."),
-    (r"decoder\.layers\.(\d)\.ffn_norm\.", r"_trajectory_head.diff_decoder.layers.\1.norm3."),
-    (r"decoder\.layers\.(\d)\.ffn\.", r"_trajectory_head.diff_decoder.layers.\1.ffn."),
-    (r"decoder\.layers\.(\d)\.modulation\.", r"_trajectory_head.diff_decoder.layers.\1.time_modulation.scale_shift_mlp."),
-    (r"decoder\.layers\.(\d)\.head\.regression\.", r"_trajectory_head.diff_decoder.layers.\1.task_decoder.plan_reg_branch."),
-    (r"decoder\.layers\.(\d)\.head\.score\.", r"_trajectory_head.diff_decoder.layers.\1.task_decoder.plan_cls_branch."),
-)  # fmt: skip
+)
+
+_LAYER_RENAMES: tuple[tuple[str, str], ...] = (
+    (r"bev_sampling\.value\.", "cross_bev_attention.value_proj.0."),
+    (r"bev_sampling\.weights\.", "cross_bev_attention.attention_weights."),
+    (r"bev_sampling\.output\.", "cross_bev_attention.output_proj."),
+    (r"(agent|ego)_attention\.", r"cross_\1_attention."),
+    (r"agent_norm\.", "norm1."),
+    (r"ego_norm\.", "norm2."),
+    (r"ffn_norm\.", "norm3."),
+    (r"ffn\.", "ffn."),
+    (r"modulation\.", "time_modulation.scale_shift_mlp."),
+    (r"head\.regression\.", "task_decoder.plan_reg_branch."),
+    (r"head\.score\.", "task_decoder.plan_cls_branch."),
+)
+"""Within one decoder layer."""
 
 
 def reference_key(key: str) -> str:
     """The public name (without ``PREFIX``) of this network's state-dict ``key``. Raises ``KeyError`` if it has none."""
-    for pattern, replacement in _RENAMES:
+    layer = re.match(r"decoder\.layers\.\d+\.", key)
+    renamed = _rename(key[layer.end() :], _LAYER_RENAMES) if layer else _rename(key, _RENAMES)
+    if renamed is None:
+        raise KeyError(key)
+    return f"_trajectory_head.diff_{layer.group()}{renamed}" if layer else renamed
+
+
+def _rename(key: str, renames: tuple[tuple[str, str], ...]) -> str | None:
+    for pattern, replacement in renames:
         renamed, hits = re.subn(rf"^{pattern}", replacement, key)
         if hits:
             return renamed
-    raise KeyError(key)
+    return None

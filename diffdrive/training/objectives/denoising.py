@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from diffdrive.contracts import InputError
-from diffdrive.tensors import LayerProposals, PlannerInputs, PlannerTargets
+from diffdrive.tensors import AgentPredictions, LayerProposals, PlannerInputs, PlannerTargets
 from diffdrive.training.objectives.agents import agent_losses
 from diffdrive.training.objectives.imitation import imitation_loss, nearest_anchor
 from diffdrive.training.objectives.terms import LossTerms, ObjectiveWeights
 
 if TYPE_CHECKING:
-    from diffdrive.model import PlannerModel, SceneFeatures
+    from diffdrive.model import PlannerModel
+
+
+class Perceived(Protocol):
+    """What the auxiliary losses read: ``SceneFeatures`` has it, and so have ``Proposals``."""
+
+    @property
+    def agents(self) -> AgentPredictions: ...
+
+    @property
+    def bev_logits(self) -> Tensor: ...
 
 
 def denoising_losses(
@@ -47,7 +57,7 @@ def noisy_points(model: PlannerModel, noise: Tensor, levels: Tensor) -> Tensor:
 
 def planner_losses(
     layers: tuple[LayerProposals, ...],
-    features: SceneFeatures,
+    perceived: Perceived,
     targets: PlannerTargets,
     anchors: Tensor,
     weights: ObjectiveWeights,
@@ -58,6 +68,6 @@ def planner_losses(
         f"trajectory_{index}": imitation_loss(layer, targets.trajectory, positive, weights)
         for index, layer in enumerate(layers)
     }
-    agent_class, agent_box = agent_losses(features.agents, targets.agent_states, targets.agent_labels, weights)
-    bev = F.cross_entropy(features.bev_logits, targets.bev_semantic)
+    agent_class, agent_box = agent_losses(perceived.agents, targets.agent_states, targets.agent_labels, weights)
+    bev = F.cross_entropy(perceived.bev_logits, targets.bev_semantic)
     return LossTerms({**terms, "agent_class": agent_class, "agent_box": agent_box, "bev_semantic": weights.bev_semantic * bev})

@@ -154,6 +154,7 @@ def _writer_config() -> Any:
         lidar_codec="laz",
         # Without a planned route py123d would store the driven future as one.
         write_route=False,
+        route_resolution_m=2.0,
     )
 
 
@@ -229,14 +230,21 @@ def _boxes(agents: Agents, time: Any) -> Any:
     from py123d.datatypes.detections.box_detections_metadata import BoxDetectionsSE3Metadata
     from py123d.geometry import BoundingBoxSE3, Vector3D
 
-    boxes = []
-    for row, token in enumerate(agents.track_tokens):
-        x, y, heading, length, width = agents.boxes[row].tolist()
-        z, height = agents.vertical[row].tolist()
-        label = DefaultBoxDetectionLabel[LABEL_FROM_KIND[agents.kinds[row]]]
-        body = BoundingBoxSE3(_pose(x, y, heading, z), length=length, width=width, height=height)
-        vx, vy = agents.velocities[row].tolist()
-        boxes.append(BoxDetectionSE3(BoxDetectionAttributes(label, token), body, Vector3D(vx, vy, 0.0)))
+    half, none = agents.boxes[:, 2] / 2, np.zeros(len(agents))
+    quaternions = [np.cos(half), none, none, np.sin(half)]
+    # py123d's order: centre, quaternion (w first), length, width, height.
+    bodies = np.column_stack(
+        [agents.boxes[:, :2], agents.vertical[:, 0], *quaternions, agents.boxes[:, 3:], agents.vertical[:, 1]]
+    )
+    velocities = np.column_stack([agents.velocities, none])
+    boxes = [
+        BoxDetectionSE3(
+            BoxDetectionAttributes(DefaultBoxDetectionLabel[LABEL_FROM_KIND[kind]], token),
+            BoundingBoxSE3.from_array(body, copy=False),
+            Vector3D.from_array(velocity, copy=False),
+        )
+        for token, kind, body, velocity in zip(agents.track_tokens, agents.kinds, bodies, velocities, strict=True)
+    ]
     return BoxDetectionsSE3(boxes, time, BoxDetectionsSE3Metadata(DefaultBoxDetectionLabel))
 
 

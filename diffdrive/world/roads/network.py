@@ -12,7 +12,7 @@ import numpy as np
 from diffdrive.contracts import InputError
 from diffdrive.geometry import Polyline
 from diffdrive.scene import Lane, VectorMap
-from diffdrive.world.roads.surfaces import areas_of_town, lines_of_town, offset_polyline
+from diffdrive.world.roads.surfaces import areas_of_town, lines_of_town, offset_polyline, simplified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ class _Reader:
             pieces.append(self.net.getLane(onward[0].getViaLaneID()))
 
     def _lane(self, lane: Any, incoming: dict[str, list[str]], outgoing: dict[str, list[str]]) -> Lane:
-        edge, center, name = lane.getEdge(), _shape(lane), lane.getID()
+        edge, center, name = lane.getEdge(), simplified(_shape(lane)), lane.getID()
         is_bike = not lane.allows("passenger")
         group = self.groups[edge.getID()]
         return Lane(
@@ -170,7 +170,7 @@ class _Reader:
     def _connector(self, connector: _Connector, lane_id: str) -> Lane:
         source, target = connector.source, connector.target
         points = np.concatenate([_shape(source)[-1:], *[_shape(piece) for piece in connector.pieces], _shape(target)[:1]])
-        center = _without_short_steps(points)
+        center = simplified(_without_short_steps(points))
         share = Polyline(center).arc / Polyline(center).length
         half = ((1 - share) * source.getWidth() + share * target.getWidth()) / 2
         first, last = self.groups[source.getEdge().getID()], self.groups[target.getEdge().getID()]

@@ -38,6 +38,11 @@ def offset_polyline(points: np.ndarray, offset: np.ndarray | float) -> np.ndarra
     return points + mean * (scale * np.broadcast_to(offset, len(points)))[:, None]
 
 
+def simplified(points: np.ndarray) -> np.ndarray:
+    """The line [K, 2] with as few of its points as keep it within ``SIMPLIFY_M``."""
+    return np.array(LineString(points).simplify(SIMPLIFY_M).coords)
+
+
 def areas_of_town(
     net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], stops: Mapping[str, tuple[str, ...]]
 ) -> tuple[Area, ...]:

@@ -156,6 +156,9 @@ class TrainingConfig:
     threads: int | None = None
     """CPU threads of torch; None leaves its choice."""
 
+    half_precision_export: bool = False
+    """Store the exported weights in half precision: half the size, and what a small planner ships with."""
+
     progress_bar: bool = True
 
     def __post_init__(self) -> None:

@@ -29,13 +29,14 @@ from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import BoxNormalizer
 from diffdrive.model import PlannerConfig, PlannerModel, planner_config
-from diffdrive.scene import SceneSource
+from diffdrive.model.checkpoint import save_checkpoint
 from diffdrive.training.cache_builder import open_or_build
-from diffdrive.training.config import SourceConfig, SourceKind, TrainingConfig
+from diffdrive.training.config import TrainingConfig
 from diffdrive.training.data_module import PlannerDataModule
 from diffdrive.training.feature_cache import CacheSpec, FeatureCache
 from diffdrive.training.lightning import pl
 from diffdrive.training.lightning_module import PlannerLightningModule
+from diffdrive.training.scene_sources import open_source, source_identity
 
 logger = logging.getLogger(__name__)
 
@@ -52,26 +53,6 @@ class FitResult:
     """On the validation maps: ade, fde, min_ade (metres), loss."""
 
 
-def open_source(config: SourceConfig) -> SceneSource:
-    """The source that ``config`` names. Raises ``InputError`` where there are no logs."""
-    if config.kind is SourceKind.ARROW123D:
-        from diffdrive.sources.arrow123d import Arrow123dSource
-
-        if config.root is None:
-            raise InputError("data.source.root must name the folder of the 123D logs.")
-        return Arrow123dSource(config.root, splits=config.splits or None, stride_s=config.stride_s)
-    from diffdrive.assets import LOGS
-    from diffdrive.world.source import WorldSource
-
-    return WorldSource(
-        config.root or LOGS,
-        cache=config.render_cache,
-        renderer=config.renderer,
-        splits=config.splits or None,
-        stride_s=config.stride_s,
-    )
-
-
 def open_cache(config: TrainingConfig, *, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> FeatureCache:
     """The features of the configured scenes, built first where they are not there yet."""
     source = open_source(config.data.source)
@@ -79,7 +60,8 @@ def open_cache(config: TrainingConfig, *, workers: int = 1, progress: Callable[[
     tokens = tuple(source.tokens)
     if config.data.max_scenes is not None and config.data.max_scenes < len(tokens):
         tokens = tuple(tokens[i] for i in np.linspace(0, len(tokens) - 1, config.data.max_scenes).astype(int))
-    spec = CacheSpec(inputs=planner.inputs, targets=planner.targets, source=source.name, tokens=tokens)
+    identity = source_identity(source, config.data.source)
+    spec = CacheSpec(inputs=planner.inputs, targets=planner.targets, source=identity, tokens=tokens)
     return open_or_build(config.data.cache, spec, partial(open_source, config.data.source), workers=workers, progress=progress)
 
 
@@ -150,7 +132,7 @@ def _trainer(config: TrainingConfig, *, has_validation: bool) -> tuple[pl.callba
         limit_val_batches=None if has_validation else 0,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        logger=pl.loggers.CSVLogger(config.folder, name=None, version="log"),
+        logger=pl.loggers.CSVLogger(config.folder, name=None, version=f"log-{len(list(config.folder.glob('log-*')))}"),
         enable_progress_bar=config.progress_bar,
         enable_model_summary=False,
         use_distributed_sampler=False,
@@ -179,11 +161,10 @@ def _take_best(
 def _export(
     config: TrainingConfig, module: PlannerLightningModule, data: PlannerDataModule, metrics: dict[str, float]
 ) -> FitResult:
-    from diffdrive.model.checkpoint import save_checkpoint
-
     export = config.folder / "export"
     with module.averaged_weights():
-        save_checkpoint(_plain_copy(module.model), export)
+        metadata = {"name": config.name, "validation": metrics}
+        save_checkpoint(export, _plain_copy(module.model), metadata, half=config.half_precision_export)
     _write(export / "data.json", json.dumps(_recipe(config, data), indent=2) + "\n")
     steps = {"steps": int(module.global_step), "epochs": int(module.current_epoch)}
     _write(export / "metrics.json", json.dumps({"validation": metrics, **steps}, indent=2) + "\n")

@@ -1,0 +1,243 @@
+"""The Lightning module, the mirror, the split and the blind baseline's training, on a handful of random scenes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from memory_source import make_scene
+
+from diffdrive.baselines import EgoStatusMLP
+from diffdrive.configuration import build, load_yaml
+from diffdrive.contracts import InputError
+from diffdrive.features.inputs import build_inputs
+from diffdrive.features.targets import build_targets
+from diffdrive.model import planner_config
+from diffdrive.model.checkpoint import load_checkpoint
+from diffdrive.scene import Agents, CameraFrame, CameraId, DrivingCommand, EgoState, Future, LidarSweep, Scene, Trajectory
+from diffdrive.training.augmentation import mirror, mirror_some
+from diffdrive.training.config import DataConfig, TrainingConfig
+from diffdrive.training.data_module import BatchLoader
+from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
+from diffdrive.training.feature_cache import FeatureCache, PackedBatch, pack
+from diffdrive.training.fit import fit, planner_and_anchors
+from diffdrive.training.lightning_module import PlannerLightningModule
+from diffdrive.training.objectives import denoising_losses
+from diffdrive.training.split import split_by_location
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "training"
+
+
+def mirror_image(scene: Scene) -> Scene:
+    """The same scene reflected in y = 0, built from facts, not from features."""
+    seen = scene.observation
+    flip3, swap = np.array([1.0, -1.0, -1.0]), {CameraId.L0: CameraId.R0, CameraId.R0: CameraId.L0}
+    turn = {DrivingCommand.LEFT: DrivingCommand.RIGHT, DrivingCommand.RIGHT: DrivingCommand.LEFT}
+    ego = EgoState(
+        timestamp_us=seen.ego.timestamp_us,
+        pose=seen.ego.pose,
+        velocity=seen.ego.velocity * [1, -1],
+        acceleration=seen.ego.acceleration * [1, -1],
+    )
+    assert seen.lidar is not None
+    assert scene.future is not None
+    observation = dataclasses.replace(
+        seen,
+        ego_history=(ego,),
+        command=turn.get(seen.command, seen.command),
+        cameras={
+            swap.get(name, name): CameraFrame(
+                image=frame.image[:, ::-1], intrinsics=frame.intrinsics, ego_from_camera=frame.ego_from_camera
+            )
+            for name, frame in seen.cameras.items()
+        },
+        lidar=LidarSweep(points=seen.lidar.points * np.array([1, -1, 1], np.float32)),
+    )
+    agents = dataclasses.replace(scene.agents, boxes=scene.agents.boxes * [1, -1, -1, 1, 1])
+    future = Future(ego=Trajectory(scene.future.ego.poses * flip3), agents=(Agents.none(),) * 8)
+    return dataclasses.replace(scene, observation=observation, agents=agents, future=future)
+
+
+def features_of(scene: Scene, cache: FeatureCache) -> PackedBatch:
+    spec = cache.spec
+    return pack(build_inputs(scene.observation, spec.inputs), build_targets(scene, spec.targets), spec.inputs)
+
+
+def fields_of(batch: PackedBatch) -> dict[str, torch.Tensor]:
+    return {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+
+
+def make_module(config: TrainingConfig, cache: FeatureCache) -> PlannerLightningModule:
+    config.folder.mkdir(parents=True, exist_ok=True)
+    planner, anchors = planner_and_anchors(config, cache, np.arange(9))
+    return PlannerLightningModule(config, planner, anchors, steps_per_epoch=4)
+
+
+def test_mirrored_features_are_the_features_of_the_mirrored_scene(tiny_cache: FeatureCache) -> None:
+    for index in range(4):
+        mirrored = fields_of(mirror(features_of(make_scene(index), tiny_cache)))
+        expected = fields_of(features_of(mirror_image(make_scene(index)), tiny_cache))
+        for name in ("lidar", "status", "trajectory", "agent_states", "agent_labels"):
+            torch.testing.assert_close(mirrored[name], expected[name], msg=name)
+        # Resizing rounds on either side of the mirror.
+        difference = mirrored["camera"].int() - expected["camera"].int()
+        assert difference.abs().max() <= 1
+        # Boxes are drawn on whole cells, so their outlines may fall on the neighbour.
+        assert (mirrored["bev_semantic"] == expected["bev_semantic"]).float().mean() > 0.9
+
+
+def test_mirroring_twice_changes_nothing(tiny_cache: FeatureCache) -> None:
+    batch = tiny_cache.batch(range(6))
+    for name, tensor in fields_of(mirror(mirror(batch))).items():
+        torch.testing.assert_close(tensor, getattr(batch, name), msg=name)
+
+
+def test_some_are_mirrored_and_the_rest_untouched(tiny_cache: FeatureCache) -> None:
+    batch = tiny_cache.batch(range(12))
+    half = mirror_some(batch, 0.5, torch.Generator().manual_seed(0))
+    full = mirror(batch)
+    is_mirrored = (half.trajectory == full.trajectory).all(dim=(1, 2))
+    assert 0 < is_mirrored.sum() < 12
+    for name, tensor in fields_of(half).items():
+        torch.testing.assert_close(tensor[is_mirrored], getattr(full, name)[is_mirrored], msg=name)
+        torch.testing.assert_close(tensor[~is_mirrored], getattr(batch, name)[~is_mirrored], msg=name)
+    assert mirror_some(batch, 0.0, torch.Generator()) is batch
+
+
+def test_the_training_step_is_the_objective_of_its_own_seed(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    config = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, flip_probability=0.0))
+    module = make_module(config, tiny_cache).eval()
+    logged: dict[str, torch.Tensor] = {}
+    module.log = lambda name, value, **_: logged.__setitem__(name, value)  # type: ignore[method-assign,assignment]
+    module.log_dict = lambda values, **_: logged.update(values)  # type: ignore[method-assign,assignment]
+    batch = tiny_cache.batch([0, 1, 2])
+    loss = module.training_step(batch, 0)
+    assert loss.requires_grad
+    assert torch.equal(module.training_step(batch, 0), loss), "the same step must draw the same noise"
+    generator = torch.Generator().manual_seed(module._seed_of(0))
+    noise, levels = module._draw(3, generator)
+    assert int(levels.max()) < module.planner.num_train_levels
+    terms = denoising_losses(module.model, batch.inputs(module.planner.inputs), batch.targets(), noise, levels, config.weights)
+    torch.testing.assert_close(loss, terms.total)
+    torch.testing.assert_close(sum(v for k, v in logged.items() if k not in ("train/loss",)), loss.detach())
+
+
+def test_validation_measures_metres(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    module = make_module(tiny_config, tiny_cache).eval()
+    logged: dict[str, torch.Tensor] = {}
+    module.log = lambda name, value, **_: logged.__setitem__(name, value)  # type: ignore[method-assign,assignment]
+    batch = tiny_cache.batch([0, 1, 2])
+    with torch.no_grad():
+        module.validation_step(batch, 0)
+        generator = torch.Generator().manual_seed(1_000_003)
+        proposals = module.model(batch.inputs(module.planner.inputs), module._draw(3, generator)[0])
+    distance = (proposals.best[..., :2] - batch.trajectory[..., :2]).norm(dim=-1)
+    torch.testing.assert_close(logged["val/ade"], distance.mean())
+    torch.testing.assert_close(logged["val/fde"], distance[:, -1].mean())
+    assert logged["val/min_ade"] <= logged["val/ade"]
+    assert torch.isfinite(logged["val/loss"])
+
+
+def test_initial_weights_come_from_the_seed(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    torch.manual_seed(7)
+    one = make_module(tiny_config, tiny_cache).model.state_dict()
+    torch.manual_seed(8)
+    two = make_module(tiny_config, tiny_cache).model.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_anchors_are_clustered_once_and_give_the_box(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    tiny_config.folder.mkdir(parents=True)
+    planner, anchors = planner_and_anchors(tiny_config, tiny_cache, np.arange(9))
+    box = json.loads((tiny_config.folder / "anchors.json").read_text())["normalizer"]
+    assert dataclasses.asdict(planner.normalizer) == box
+    again, kept = planner_and_anchors(tiny_config, tiny_cache, np.arange(3))
+    assert torch.equal(anchors, kept)
+    assert again == planner
+    explicit = dataclasses.replace(tiny_config, planner={**tiny_config.planner, "normalizer": {"x_max_m": 99.0}})
+    assert planner_and_anchors(explicit, tiny_cache, np.arange(9))[0].normalizer.x_max_m == 99.0
+
+
+def test_every_row_once_an_epoch_and_every_rank_its_own(tiny_cache: FeatureCache) -> None:
+    rows = np.arange(100, 112)
+    for epoch in range(2):
+        seen = [
+            BatchLoader(cache=tiny_cache, rows=rows, batch_size=2, seed=3, rank=rank, world_size=2).rows_of(epoch, index)
+            for rank in range(2)
+            for index in range(3)
+        ]
+        assert sorted(np.concatenate(seen).tolist()) == rows.tolist()
+    loader = BatchLoader(cache=tiny_cache, rows=rows, batch_size=2, seed=3)
+    assert loader.rows_of(0, 0).tolist() != loader.rows_of(1, 0).tolist()
+    assert len(BatchLoader(cache=tiny_cache, rows=rows, batch_size=5, seed=3)) == 2
+    assert len(BatchLoader(cache=tiny_cache, rows=rows, batch_size=5)) == 3
+
+
+def test_no_map_is_on_both_sides_of_the_split() -> None:
+    places = [f"town-{i % 10}" for i in range(100)]
+    config = DataConfig(validation_fraction=0.2, exclude_locations=("town-3",))
+    split = split_by_location(places, config, seed=5)
+    sides = [{places[row] for row in rows} for rows in (split.train, split.validation)]
+    assert not sides[0] & sides[1]
+    assert (len(sides[0]), len(sides[1])) == (7, 2)
+    assert "town-3" not in sides[0] | sides[1]
+    with pytest.raises(InputError, match="town-0"):
+        split_by_location(places, DataConfig(validation_locations=("nowhere",)), seed=0)
+    with pytest.raises(InputError, match="left to train"):
+        split_by_location(["a", "a"], DataConfig(), seed=0)
+
+
+def test_the_blind_baseline_learns_and_survives_a_round_trip(tiny_cache: FeatureCache, tmp_path: Path) -> None:
+    split = split_by_location(tiny_cache.locations, DataConfig(validation_locations=("town-3",)), seed=0)
+    short = fit_ego_status_mlp(tiny_cache, split, training=EgoStatusMLPTraining(epochs=1))
+    longer = fit_ego_status_mlp(tiny_cache, split, training=EgoStatusMLPTraining(epochs=40))
+    assert longer.ade < 0.5 * short.ade
+    longer.model.save(tmp_path)
+    status = torch.from_numpy(tiny_cache.column("status")[split.validation])
+    driven = torch.from_numpy(tiny_cache.column("trajectory")[split.validation])
+    with torch.no_grad():
+        poses = EgoStatusMLP.load(tmp_path)(status)
+    assert float((poses[..., :2] - driven[..., :2]).norm(dim=-1).mean()) == pytest.approx(longer.ade, rel=1e-5)
+
+
+def test_a_whole_run_leaves_a_planner_that_loads(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    result = fit(tiny_config, tiny_cache)
+    assert set(result.metrics) == {"ade", "fde", "min_ade", "loss"}
+    recipe = json.loads((result.export / "data.json").read_text())
+    assert recipe["validation_locations"] == ["town-3"]
+    assert recipe["training_scenes"] == 9
+    assert build(TrainingConfig, load_yaml(result.folder / "config.yaml")) == tiny_config
+    planner = load_checkpoint(result.export)
+    rows = np.flatnonzero(np.array(tiny_cache.locations) == "town-3")
+    distances = []
+    for index, part in enumerate((rows[:2], rows[2:])):
+        batch = tiny_cache.batch(part)
+        noise = torch.randn(len(part), *planner.config.noise_shape, generator=torch.Generator().manual_seed(1_000_003 + index))
+        with torch.no_grad():
+            poses = planner(batch.inputs(planner.config.inputs), noise).best
+        distances.append((poses[..., :2] - batch.trajectory[..., :2]).norm(dim=-1))
+    assert float(torch.cat(distances).mean()) == pytest.approx(result.metrics["ade"], rel=1e-4)
+    resumed = fit(dataclasses.replace(tiny_config, epochs=3), tiny_cache, resume=result.folder / "checkpoints" / "last.ckpt")
+    assert json.loads((resumed.export / "metrics.json").read_text())["steps"] == 12
+
+
+def test_what_cannot_be_trained_is_refused(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        fit(tiny_config, tiny_cache, resume=Path("nowhere.ckpt"))
+    large = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, batch_size=64))
+    with pytest.raises(InputError, match="fewer than one batch"):
+        fit(large, tiny_cache)
+    with pytest.raises(InputError, match="Did you mean 'batch_size'"):
+        build(TrainingConfig, {}, ["data.batchsize=3"])
+    with pytest.raises(InputError, match="max_minutes"):
+        build(TrainingConfig, {"optimizer": {"anneal_by_time": True}})
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_configurations_build(path: Path) -> None:
+    config = build(TrainingConfig, load_yaml(path))
+    assert planner_config(config.preset, config.planner).num_modes == 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes as PlotAxes
@@ -59,20 +59,29 @@ def paint_lights(axes: PlotAxes, lights: Iterable[TrafficLight], vector_map: Vec
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     drawn: set[LightState] = set()
     lanes = {lane.lane_id: lane for lane in vector_map.lanes}
-    for light in lights:
+    # Where one lane leads into connectors with different signals, red is painted last.
+    for light in sorted(lights, key=lambda light: light.state is LightState.RED):
         lane = lanes.get(light.lane_id)
         if lane is None:
             continue
         colour, marker = palette.LIGHTS[light.state]
-        bar = place(np.stack([lane.left_boundary[0], lane.right_boundary[0]]))
+        bar = place(stop_bar(lane, lanes))
         # At the kerb: in the middle of the lane the trajectories would hide it.
-        kerb = place(lane.right_boundary[0])
+        kerb = bar[1]
         edge: palette.Look = {} if marker == "x" else {"markeredgecolor": palette.PAPER, "markeredgewidth": 0.6}
         axes.plot(*bar.T, color=colour, linewidth=2.0, solid_capstyle="butt", zorder=5)
         axes.plot(*kerb, marker=marker, color=colour, markersize=5.0, linestyle="none", zorder=5.1, **edge)
         if left <= kerb[0] <= right and low <= kerb[1] <= high:
             drawn.add(light.state)
     return drawn
+
+
+def stop_bar(connector: Lane, lanes: Mapping[str, Lane]) -> np.ndarray:
+    """[2, 2] left and right end of the line at which a car waits to enter ``connector``: the end of the lane before it."""
+    before = next((lanes[lane_id] for lane_id in connector.predecessor_ids if lane_id in lanes), None)
+    if before is None:
+        return np.stack([connector.left_boundary[0], connector.right_boundary[0]])
+    return np.stack([before.left_boundary[-1], before.right_boundary[-1]])
 
 
 def _fill(axes: PlotAxes, outlines: list[np.ndarray], place: Placement, colour: str, zorder: float) -> None:

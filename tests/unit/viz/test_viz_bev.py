@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from diffdrive.scene import Trajectory
 from diffdrive.viz import BevView, PlanOverlay, draw_bev, draw_scene
 from diffdrive.viz.bev import swath_edges
 from diffdrive.viz.compose import mean_speeds
-from diffdrive.viz.map_layer import forward_up
+from diffdrive.viz.map_layer import forward_up, stop_bar
 from diffdrive.viz.overlay import smooth_path
 
 
@@ -128,6 +129,15 @@ def test_the_swath_is_as_wide_as_the_vehicle():
 
     left, right = swath_edges(np.array([[0.0, 0, 0], [5, 5, np.pi / 2]]), PACIFICA)
     np.testing.assert_allclose(left - right, [[0, PACIFICA.width], [-PACIFICA.width, 0]], atol=1e-12)
+
+
+def test_a_car_waits_at_the_end_of_the_lane_before_the_connector():
+    lanes = {lane.lane_id: lane for lane in make_scene().vector_map.lanes}
+    connector = replace(lanes["right1"], predecessor_ids=("elsewhere", "right0"))
+    end = [lanes["right0"].left_boundary[-1], lanes["right0"].right_boundary[-1]]
+    np.testing.assert_array_equal(stop_bar(connector, lanes), end)
+    start = [lanes["right1"].left_boundary[0], lanes["right1"].right_boundary[0]]
+    np.testing.assert_array_equal(stop_bar(lanes["right1"], lanes), start)
 
 
 def test_speeds_are_those_between_the_poses():

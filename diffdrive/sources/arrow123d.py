@@ -116,7 +116,7 @@ class Arrow123dSource:
         self._maps: OrderedDict[Path, MapIndex] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Open logs hold memory maps, which do not travel to another process: it opens its own.
+        # What is open and converted is large and quickly made again: another process opens its own.
         return {key: value for key, value in self.__dict__.items() if key not in ("_readers", "_maps")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """A log read back is the log that was written, in the world frame; damage raises."""
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("py123d")
 
@@ -74,13 +76,20 @@ def test_an_imu_away_from_the_rear_axle_is_moved_there(tmp_path: Path, monkeypat
         return metadata
 
     monkeypatch.setattr(write, "_ego_metadata", imu_up_front)
-    log = reader(write_small_root(tmp_path, with_map=True, frames=5))
+    log = reader(write_small_root(tmp_path, frames=5, sensor_frames=[3]))
     imu = poses()[3]
     state = log.ego(3)
     np.testing.assert_allclose(to_local(state.pose, imu), [-2, 0, 0], atol=1e-9)
     np.testing.assert_allclose(state.velocity, [SPEED, -2 * YAW_RATE], atol=1e-9)
     np.testing.assert_allclose(state.acceleration, [2 * YAW_RATE**2, SPEED * YAW_RATE], atol=1e-9)
     assert log.world_from_body(3)[2, 3] == pytest.approx(-0.4)
+    # The log keeps sensors in the frame of the IMU.
+    sweep, written = log.lidar(3), sensors_at(3).lidar
+    assert sweep is not None
+    assert written is not None
+    np.testing.assert_allclose(sweep.points, written.points + [2, 0, 0.4], atol=2e-3)
+    camera = log.cameras(3)[CameraId.F0]
+    np.testing.assert_allclose(camera.ego_from_camera[:3, 3], EGO_FROM_CAMERA[:3, 3] + [2, 0, 0.4], atol=1e-9)
 
 
 def test_agents_come_back_in_the_world_frame(log: LogReader) -> None:
@@ -136,13 +145,29 @@ def test_a_distorted_image_is_straightened(log: LogReader, monkeypatch: pytest.M
         log,
         "_scene",
         SimpleNamespace(
-            get_camera_at_iteration=lambda *_: bent, get_ego_state_se3_at_iteration=scene.get_ego_state_se3_at_iteration
+            get_camera_at_iteration=lambda *_: bent,
+            get_ego_state_se3_at_iteration=scene.get_ego_state_se3_at_iteration,
         ),
     )
     straightened = log.cameras(20)[CameraId.F0].image
     assert straightened[:, :4].any(), "the line near the border moves outwards"
     bent.metadata.is_undistorted = True
     np.testing.assert_array_equal(log.cameras(20)[CameraId.F0].image, image)
+
+
+def test_a_truncated_image_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Image.Image.save
+
+    def save_half(image: Image.Image, target: BytesIO, **options: object) -> None:
+        save(image, target, **options)  # type: ignore[arg-type]
+        target.truncate(len(target.getvalue()) // 2)
+
+    with monkeypatch.context() as writing:
+        writing.setattr(Image.Image, "save", save_half)
+        writing.setattr("py123d.api.scene.arrow.modalities.arrow_camera.is_jpeg_binary", lambda _: True)
+        log = reader(write_small_root(tmp_path, frames=5, sensor_frames=[3]))
+    with pytest.raises(InputError, match=r"image 'camera\.pcam_f0' at iteration 3 of log .* cannot be read"):
+        log.cameras(3)
 
 
 def test_a_planned_route_is_given_and_a_driven_one_is_not(log: LogReader, tmp_path: Path) -> None:

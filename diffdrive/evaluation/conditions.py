@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 from pathlib import Path
@@ -37,6 +38,18 @@ def checkpoint_hash(folder: Path) -> str:
     for path in files:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]
+
+
+def training_locations(folder: Path) -> frozenset[str] | None:
+    """Locations whose scenes trained a checkpoint, validation included, from the ``data.json`` beside it; None without it."""
+    file = Path(folder) / "data.json"
+    try:
+        recipe = json.loads(file.read_text())
+        return frozenset(recipe["training_locations"]) | frozenset(recipe["validation_locations"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{file}' does not say which locations were trained on: {error!r}. Export the run again.") from error
 
 
 def _processor() -> str:

@@ -166,4 +166,5 @@ def _verdict(interval: Interval, ours: str, rival: str) -> str:
     bounds = f"{interval.mean:+.2f} m, 95 % interval {interval.low:+.2f} to {interval.high:+.2f} m"
     if not interval.excludes_zero:
         return f"The difference is not settled by so few scenes ({bounds})."
-    return f"{ours if interval.mean < 0 else rival} is closer ({bounds})."
+    closer = ours if interval.mean < 0 else rival
+    return f"{closer[:1].upper()}{closer[1:]} is closer ({bounds})."

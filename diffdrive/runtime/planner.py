@@ -17,6 +17,7 @@ from diffdrive.contracts import Axes
 from diffdrive.diffusion import REFERENCE, JumpTable
 from diffdrive.features.inputs import build_inputs
 from diffdrive.features.inputs.camera import STITCH_ORDER
+from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.runtime.engine import Engine
 from diffdrive.runtime.fallback import comfortable_stop
 from diffdrive.runtime.plain import PlainEngine
@@ -57,8 +58,6 @@ class Planner:
         clock: Callable[[], float] = time.perf_counter,
     ) -> Planner:
         """A planner with the plain engine. Raises ``InputError`` when the checkpoint cannot be read or does not fit."""
-        from diffdrive.model.checkpoint import load_checkpoint
-
         return cls(PlainEngine(load_checkpoint(Path(folder)), jumps=jumps, device=device), seed=seed, clock=clock)
 
     def warm_up(self) -> None:

@@ -15,6 +15,7 @@ from diffdrive.evaluation import (
     paired_difference,
     summarise,
 )
+from diffdrive.runtime import PlanTiming
 from diffdrive.scene import DrivingCommand
 
 
@@ -30,7 +31,7 @@ def result(candidate: str, token: str, ade: float, **changes: object) -> SceneRe
         "displacement_m": (ade / 2, ade * 3 / 2),
         "best_of_ade_m": (ade, ade / 4),
         "is_planned": True,
-        "plan_s": 0.1,
+        "timing": PlanTiming(),
     }
     return SceneResult(**(values | changes))
 

@@ -10,7 +10,7 @@ import pytest
 from diffdrive.contracts import InputError
 from diffdrive.evaluation import Candidate, evaluate, measure
 from diffdrive.evaluation.displacement import displacements, driven_poses
-from diffdrive.runtime import Plan, PlanStatus
+from diffdrive.runtime import Plan, PlanStatus, PlanTiming
 from diffdrive.scene import Agents, DrivingCommand, EgoState, Future, Modality, Observation, Scene, Trajectory
 
 
@@ -48,7 +48,13 @@ class SmallSource:
 def fan(observation: Observation) -> Plan:
     poses = np.stack([straight(speed).poses for speed in (5.0, 4.0, 2.0)])
     scores = np.array([0.3, 0.6, 0.1])
-    return Plan(trajectory=Trajectory(poses[1]), proposals=poses, scores=scores, status=PlanStatus.PLANNED)
+    return Plan(
+        trajectory=Trajectory(poses[1]),
+        proposals=poses,
+        scores=scores,
+        status=PlanStatus.PLANNED,
+        timing=PlanTiming(network_s=7.0),
+    )
 
 
 def test_a_single_trajectory_is_measured_against_the_driven_one() -> None:
@@ -106,7 +112,8 @@ def test_every_scene_is_planned_by_every_candidate_in_order() -> None:
         ("b", "fan"),
     ]
     assert seen == [(1, "a"), (2, "b")]
-    assert [result.plan_s for result in evaluation.results] == [1.0] * 4
+    assert [result.timing.total_s for result in evaluation.of("still")] == [1.0, 1.0], "timed from outside"
+    assert [result.timing for result in evaluation.of("fan")] == [PlanTiming(network_s=7.0)] * 2, "the plan's own"
     assert [result.fde_m for result in evaluation.of("still")] == [8.0, 16.0]
     with pytest.raises(InputError, match="Evaluated: still, fan"):
         evaluation.of("moving")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,18 @@ import pytest
 from PIL import Image
 
 from diffdrive.contracts import InputError
-from diffdrive.evaluation import BY_COMMAND, Evaluation, Figure, Report, SceneResult, Section, Table, story, write_report
+from diffdrive.evaluation import (
+    BY_COMMAND,
+    Evaluation,
+    Figure,
+    Report,
+    SceneResult,
+    Section,
+    Table,
+    sections,
+    story,
+    write_report,
+)
 from diffdrive.evaluation import report as report_module
 from diffdrive.evaluation.charts import Series, line_chart, scatter_chart, strip_chart
 from diffdrive.evaluation.conditions import checkpoint_hash, machine
@@ -169,7 +181,7 @@ def toy_evaluation(ours: list[float], theirs: list[float]) -> Evaluation:
                     displacement_m=(ade, ade),
                     best_of_ade_m=(ade, ade / 2) if name == "ours" else (ade,),
                     is_planned=index > 0,
-                    plan_s=0.0,
+                    timing=PlanTiming(),
                 )
             )
     tokens = tuple(str(index) for index in range(len(ours)))
@@ -211,8 +223,8 @@ def test_timing_table_is_in_milliseconds() -> None:
 @pytest.mark.parametrize(
     ("ours", "theirs", "words"),
     [
-        ([1.0, 1.2, 1.1], [3.0, 3.0, 3.0], "ours is closer"),
-        ([5.0, 5.2, 5.1], [3.0, 3.0, 3.0], "theirs is closer"),
+        ([1.0, 1.2, 1.1], [3.0, 3.0, 3.0], "Ours is closer"),
+        ([5.0, 5.2, 5.1], [3.0, 3.0, 3.0], "Theirs is closer"),
         ([1.0, 5.0, 3.0], [3.0, 3.0, 3.0], "not settled"),
     ],
 )
@@ -245,3 +257,31 @@ def test_checkpoint_hash_depends_on_names_and_contents(tmp_path: Path) -> None:
     assert len({first, second, third}) == 3 and len(first) == 12
     with pytest.raises(InputError, match="has no files"):
         checkpoint_hash(tmp_path / "none")
+
+
+def test_the_report_says_whether_places_were_held_out(tmp_path: Path) -> None:
+    both = toy_evaluation([1.0], [2.0])
+    assert "not known" in sections.held_out(both, tmp_path)
+    recipe = {"training_locations": ["city"], "validation_locations": ["village"]}
+    (tmp_path / "data.json").write_text(json.dumps(recipe))
+    assert sections.held_out(both, tmp_path).startswith("yes")
+    (tmp_path / "data.json").write_text(json.dumps(recipe | {"validation_locations": ["town"]}))
+    assert sections.held_out(both, tmp_path) == "no: training or validation used town"
+    (tmp_path / "data.json").write_text("{}")
+    with pytest.raises(InputError, match="does not say"):
+        sections.held_out(both, tmp_path)
+
+
+def test_conditions_tell_what_to_repeat(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("x")
+    found = sections.conditions(toy_evaluation([1.0], [2.0]), checkpoint=tmp_path, extra={"Cameras": "gl"})
+    assert found["Scenes"] == "1 of source s: 1 logs, locations town"
+    assert checkpoint_hash(tmp_path) in found["Checkpoint"]
+    assert found["Cameras"] == "gl" and "Processor" in found
+
+
+def test_the_rival_is_the_closest_other() -> None:
+    assert sections.closest_rival(toy_evaluation([9.0], [2.0]), "theirs") == "ours"
+    with pytest.raises(InputError, match="only candidate"):
+        sections.closest_rival(Evaluation(source="s", candidates=("ours",), tokens=(), results=()), "ours")
+    assert sections.colours(toy_evaluation([9.0], [2.0]), "theirs") == {"theirs": "#d55e00", "ours": "#0072b2"}

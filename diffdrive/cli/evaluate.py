@@ -1,0 +1,118 @@
+"""``diffdrive evaluate``: compare the network with simple planners over many scenes, print a table, write a report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffdrive.cli.source_options import (
+    add_checkpoint_options,
+    add_source_options,
+    checkpoint_folder,
+    jump_table,
+    open_source,
+    require_sensors,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from diffdrive.evaluation import Evaluation
+    from diffdrive.scene import Scene
+
+PLANNERS = ("network", "constant_velocity", "constant_turn_rate", "ego_status_mlp")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "evaluate", help="compare planners over many scenes", description=__doc__
+    )
+    add_source_options(parser)
+    add_checkpoint_options(parser)
+    parser.add_argument("--scenes", type=int, metavar="N", help="evenly chosen over the source (default: all)")
+    parser.add_argument(
+        "--planners", nargs="+", choices=PLANNERS, default=list(PLANNERS), metavar="NAME", help=", ".join(PLANNERS)
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a report")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON instead of the table")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate. Status 1 when a planner had to answer a scene with its fallback."""
+    from diffdrive.contracts import InputError
+    from diffdrive.evaluation import ALL, evaluate, story, summarise
+    from diffdrive.evaluation.lineup import NETWORK, lineup
+
+    if args.out is not None and (args.out.suffix.lower() != ".html" or len(args.planners) < 2):
+        raise InputError(
+            f"A report compares planners in an HTML file, got --out {args.out} and {len(args.planners)} planner(s)."
+        )
+    source = open_source(args)
+    if NETWORK in args.planners:
+        require_sensors(source)
+    candidates, planner = lineup(args.planners, checkpoint_folder(args), jumps=jump_table(args), seed=args.seed)
+    tokens = evenly(source.tokens, args.scenes)
+    evaluation = evaluate(
+        source, candidates, tokens, sensors=planner is not None, on_scene=progress(len(tokens)) if not args.json else None
+    )
+    baseline = "constant velocity" if "constant velocity" in evaluation.candidates else evaluation.candidates[-1]
+    if args.out is not None:
+        _write_report(args, evaluation, baseline, planner.engine.description if planner else "")
+    if args.json:
+        print(json.dumps({"source": source.name, "results": [dataclasses.asdict(row) for row in summarise(evaluation, ALL)]}))
+    else:
+        print(story.results_table(evaluation, baseline).text())
+        if args.out is not None:
+            print(f"wrote {args.out}")
+    return 0 if all(result.is_planned for result in evaluation.results) else 1
+
+
+def evenly(tokens: Sequence[str], count: int | None) -> tuple[str, ...]:
+    """``count`` tokens at even distances, the whole sequence when it is None. Raises ``InputError`` for too many or none."""
+    from diffdrive.contracts import InputError
+
+    if count is None:
+        return tuple(tokens)
+    if not 1 <= count <= len(tokens):
+        raise InputError(f"--scenes must be between 1 and {len(tokens)}, the number of scenes there are, got {count}.")
+    return tuple(tokens[int((index + 0.5) * len(tokens) / count)] for index in range(count))
+
+
+def progress(total: int, *, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> Callable[[int, Scene], None]:
+    """A callback that prints how far an evaluation is, at most every ``every_s`` seconds and at the end."""
+    start = last = clock()
+
+    def show(done: int, scene: Scene) -> None:
+        nonlocal last
+        now = clock()
+        if now - last >= every_s or done == total:
+            last = now
+            print(f"  {done} of {total} scenes, {now - start:.0f} s", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _write_report(args: argparse.Namespace, evaluation: Evaluation, baseline: str, engine: str) -> None:
+    from diffdrive.evaluation import Report, sections, story, write_report
+
+    ours = evaluation.candidates[0]
+    rival = sections.closest_rival(evaluation, ours)
+    needs_checkpoint = not {"network", "ego_status_mlp"}.isdisjoint(args.planners)
+    parts = [*sections.result_sections(evaluation, ours, rival, baseline)]
+    if engine:
+        parts.append(sections.timing_section(evaluation, ours, engine))
+    report = Report(
+        title=f"{ours} on {evaluation.source}",
+        lead=story.lead_sentence(evaluation, ours, rival),
+        sections=tuple(parts),
+        conditions=sections.conditions(evaluation, checkpoint=checkpoint_folder(args) if needs_checkpoint else None),
+    )
+    write_report(report, args.out)

@@ -1,0 +1,114 @@
+"""The options that say which scenes a verb works on, shared by the verbs that plan."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffdrive.scene import SceneSource
+
+SOURCES = ("drivetown", "logs", "nuscenes")
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """``--source`` and what belongs to it."""
+    parser.add_argument(
+        "--source",
+        choices=SOURCES,
+        default="drivetown",
+        help="drivetown: logs of the embedded world, sensors rendered; logs: any 123D logs, sensors as recorded; "
+        "nuscenes: one real frame (default drivetown)",
+    )
+    parser.add_argument(
+        "--logs", type=Path, metavar="DIR", help="data root (holds logs/ and maps/), or the frame's folder (default: shipped)"
+    )
+    parser.add_argument("--speed", type=float, metavar="V", help="nuscenes: ego speed in m/s, which the frame does not state")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="drivetown: keep rendered sensors here")
+    parser.add_argument(
+        "--renderer", choices=("auto", "gl", "embree"), default="auto", help="drivetown: what draws the cameras (default auto)"
+    )
+
+
+def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
+    """Which network plans, and how it samples."""
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="folder of a planner (default: the shipped nano)")
+    parser.add_argument(
+        "--jumps", choices=("reference", "ddim"), default="reference", help="denoising steps (default reference)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the noise that plans start from (default 0)")
+
+
+def open_source(args: argparse.Namespace) -> SceneSource:
+    """The source that the options ask for. Raises ``InputError`` for options that do not go together and for bad folders."""
+    from diffdrive.contracts import InputError
+
+    if args.source != "nuscenes" and args.speed is not None:
+        raise InputError(f"--speed belongs to --source nuscenes; the logs of '{args.source}' state the ego's speed.")
+    if args.source == "drivetown":
+        from diffdrive.assets import LOGS
+        from diffdrive.world.source import WorldSource
+
+        return WorldSource(args.logs or LOGS, cache=args.cache, renderer=args.renderer)
+    if args.source == "logs":
+        from diffdrive.sources import Arrow123dSource
+
+        if args.logs is None:
+            raise InputError("--source logs needs --logs DIR, the folder that holds logs/ and maps/.")
+        return Arrow123dSource(args.logs)
+    from diffdrive.sources.nuscenes_sample import NuscenesSampleSource
+
+    if args.speed is None:
+        raise InputError("--source nuscenes needs --speed V in m/s: the frame does not state how fast the car was.")
+    return NuscenesSampleSource(args.logs or real_frame_folder(), args.speed)
+
+
+def real_frame_folder() -> Path:
+    """Where the real nuScenes frame is looked for: below DIFFDRIVE_REAL_DATA, or in shared/real beside the checkout."""
+    return Path(os.environ.get("DIFFDRIVE_REAL_DATA", "../shared/real")) / "nuscenes_sample"
+
+
+def checkpoint_folder(args: argparse.Namespace) -> Path:
+    """The checkpoint that the options ask for."""
+    from diffdrive.assets import CHECKPOINTS
+
+    return args.checkpoint or CHECKPOINTS / "nano"
+
+
+def jump_table(args: argparse.Namespace) -> Any:
+    """The table of denoising steps that the options ask for."""
+    from diffdrive.diffusion import JUMP_TABLES
+
+    return JUMP_TABLES[args.jumps]
+
+
+def find_token(source: SceneSource, scene: str) -> str:
+    """The token that ``scene`` names: a token itself, or an index. Raises ``InputError`` for neither."""
+    from diffdrive.contracts import InputError
+
+    tokens = source.tokens
+    if scene in tokens:
+        return scene
+    if scene.isdecimal() and int(scene) < len(tokens):
+        return tokens[int(scene)]
+    example = f", for example {tokens[0]}" if tokens else ""
+    raise InputError(
+        f"Source '{source.name}' has no scene '{scene}'. Give an index below {len(tokens)} or a token{example}; "
+        "diffdrive scenes --tokens lists them."
+    )
+
+
+def require_sensors(source: SceneSource) -> None:
+    """Raise ``InputError`` for a source whose scenes the network cannot see."""
+    from diffdrive.contracts import InputError
+    from diffdrive.scene import Modality
+
+    missing = [modality.value for modality in (Modality.CAMERAS, Modality.LIDAR) if modality not in source.modalities]
+    if missing:
+        has = ", ".join(sorted(modality.value for modality in source.modalities)) or "nothing"
+        raise InputError(
+            f"The network needs cameras and LiDAR; source '{source.name}' has no {' and no '.join(missing)} (it has: {has}). "
+            "Use --source drivetown to render them, where the logs have a map."
+        )

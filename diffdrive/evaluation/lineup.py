@@ -1,0 +1,54 @@
+"""Who takes part in a comparison: the network of a checkpoint and the simple planners beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from diffdrive.baselines import ConstantTurnRate, ConstantVelocity, EgoStatusMLP
+from diffdrive.contracts import InputError
+from diffdrive.diffusion import REFERENCE, JumpTable
+from diffdrive.evaluation.evaluate import Candidate
+from diffdrive.runtime import Planner
+from diffdrive.tensors import TargetLayout
+
+NETWORK = "network"
+PLANNERS = (NETWORK, "constant_velocity", "constant_turn_rate", "ego_status_mlp")
+"""What can be compared. ``network`` and ``ego_status_mlp`` need a checkpoint folder."""
+
+
+def lineup(
+    names: Sequence[str], checkpoint: Path | None, *, jumps: JumpTable = REFERENCE, seed: int = 0
+) -> tuple[tuple[Candidate, ...], Planner | None]:
+    """The candidates called ``names`` (of ``PLANNERS``), in that order, and the network's planner, warmed up, if it is one.
+
+    The network is named after its checkpoint's folder. All plan at the same times. Raises ``InputError`` for an unknown
+    name, for a name that needs a checkpoint where none is given, and for a checkpoint that cannot be read.
+    """
+    for name in names:
+        if name not in PLANNERS:
+            raise InputError(f"There is no planner '{name}'. Known planners: {', '.join(PLANNERS)}.")
+    planner, layout = None, TargetLayout()
+    if NETWORK in names:
+        planner = Planner.from_checkpoint(_required(checkpoint, NETWORK), jumps=jumps, seed=seed)
+        planner.warm_up()
+        spec = planner.engine.spec
+        layout = replace(layout, num_poses=spec.num_poses, interval_s=spec.interval_s)
+    return tuple(_candidate(name, checkpoint, planner, layout) for name in names), planner
+
+
+def _candidate(name: str, checkpoint: Path | None, planner: Planner | None, layout: TargetLayout) -> Candidate:
+    if planner is not None and name == NETWORK:
+        return Candidate(_required(checkpoint, name).resolve().name, planner.plan)
+    if name == "ego_status_mlp":
+        blind = EgoStatusMLP.load(_required(checkpoint, name))
+        return Candidate(blind.name, blind.plan)
+    simple = ConstantVelocity(layout) if name == "constant_velocity" else ConstantTurnRate(layout)
+    return Candidate(simple.name, simple.plan)
+
+
+def _required(checkpoint: Path | None, name: str) -> Path:
+    if checkpoint is None:
+        raise InputError(f"Planner '{name}' needs the folder of a checkpoint, got none.")
+    return Path(checkpoint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -132,7 +131,7 @@ def _reference_state(file: Path) -> dict[str, Tensor]:
         raise InputError(f"Public checkpoint '{file}' does not exist. Give the downloaded file; it needs no extension.")
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # bytes that are no checkpoint can stop the unpickler anywhere, with any error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"'{file}' cannot be read as a checkpoint of plain tensors: {reason}") from error
     state = loaded.get("state_dict") if isinstance(loaded, Mapping) else None

@@ -66,6 +66,11 @@ class PlanOverlay:
             yield "chosen", self.chosen
 
 
+# Half of what a car turns in half a second stays below ten degrees. A heading more than 20 degrees off the chord belongs to a
+# car that slides or stands, or to a network that errs: do not swing out along it.
+_ALIGNED = np.cos(np.deg2rad(20.0))
+
+
 def path_from_ego(poses: np.ndarray) -> np.ndarray:
     """[T + 1, 3] the poses [T, 3] preceded by where the rear axle is now."""
     return np.concatenate([np.zeros((1, 3)), np.asarray(poses, dtype=np.float64)])
@@ -75,7 +80,7 @@ def smooth_path(poses: np.ndarray, steps_per_pose: int = 10) -> np.ndarray:
     """[T * steps + 1, 3] the path from the origin through poses [T, 3], as cubic Hermite pieces along the headings.
 
     Straight chords between poses half a second apart would show corners that no planner asked for. Each piece leaves and
-    arrives along the poses' headings; where the car (nearly) stands still the piece is a straight line.
+    arrives along the poses' headings; where they do not fit the motion the piece is a straight line.
     """
     path = path_from_ego(poses)
     start, end = path[:-1], path[1:]
@@ -83,8 +88,7 @@ def smooth_path(poses: np.ndarray, steps_per_pose: int = 10) -> np.ndarray:
     leave = np.stack([np.cos(start[:, 2]), np.sin(start[:, 2])], axis=1)
     arrive = np.stack([np.cos(end[:, 2]), np.sin(end[:, 2])], axis=1)
     chord = (end - start)[:, :2]
-    # A heading more than 60 degrees off the chord is a car that slides or stands: do not swing out along it.
-    aligned = (np.minimum(np.sum(leave * chord, 1), np.sum(arrive * chord, 1)) > 0.5 * reach[:, 0])[:, None]
+    aligned = (np.minimum(np.sum(leave * chord, 1), np.sum(arrive * chord, 1)) > _ALIGNED * reach[:, 0])[:, None]
     leave, arrive = np.where(aligned, leave * reach, chord), np.where(aligned, arrive * reach, chord)
     share = (np.arange(steps_per_pose) / steps_per_pose)[None, :, None]
     square, cube = share**2, share**3

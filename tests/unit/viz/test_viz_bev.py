@@ -120,6 +120,11 @@ def test_smooth_paths_pass_through_the_poses_along_their_headings():
     assert np.abs(direction - (path[1:, 2] + path[:-1, 2]) / 2).max() < 0.01
 
 
+def test_headings_that_do_not_fit_the_motion_are_not_followed():
+    sliding = np.stack([np.arange(1, 9) * 2.0, np.zeros(8), np.tile([0.6, -0.6], 4)], axis=1)
+    np.testing.assert_allclose(smooth_path(sliding)[:, 1], 0.0, atol=1e-12)
+
+
 def test_a_standing_car_gives_a_path_that_stands():
     assert np.abs(smooth_path(np.zeros((8, 3)))).max() == 0.0
 

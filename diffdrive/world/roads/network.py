@@ -12,7 +12,7 @@ import numpy as np
 from diffdrive.contracts import InputError
 from diffdrive.geometry import Polyline
 from diffdrive.scene import Lane, VectorMap
-from diffdrive.world.roads.surfaces import areas_of_town, lines_of_town, offset_polyline, simplified
+from diffdrive.world.roads.surfaces import areas_of_town, lines_of_town, offset_polyline, simplified, surfaces_of_town
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +105,11 @@ class _Reader:
             if connector.signal is not None:
                 signals[lane_id] = connector.signal
         stops = self._governed(outgoing)
+        surfaces = surfaces_of_town(self.net, tuple(lanes), self.junctions)
         vector_map = VectorMap(
             lanes=tuple(lanes),
-            areas=areas_of_town(self.net, tuple(lanes), self.junctions, stops),
-            lines=lines_of_town(self.net, tuple(lanes), self.lane_of),
+            areas=areas_of_town(surfaces, tuple(lanes), stops),
+            lines=lines_of_town(self.net, surfaces, tuple(lanes), self.lane_of),
         )
         return RoadNetwork(
             vector_map=vector_map,
@@ -169,8 +170,8 @@ class _Reader:
 
     def _connector(self, connector: _Connector, lane_id: str) -> Lane:
         source, target = connector.source, connector.target
-        points = np.concatenate([_shape(source)[-1:], *[_shape(piece) for piece in connector.pieces], _shape(target)[:1]])
-        center = simplified(_without_short_steps(points))
+        points = _without_short_steps(np.concatenate([_shape(piece) for piece in connector.pieces]))
+        center = simplified(_between(points, _shape(source)[-1], _shape(target)[0]))
         share = Polyline(center).arc / Polyline(center).length
         half = ((1 - share) * source.getWidth() + share * target.getWidth()) / 2
         first, last = self.groups[source.getEdge().getID()], self.groups[target.getEdge().getID()]
@@ -229,6 +230,13 @@ def _is_driven(lane: Any) -> bool:
 def _shape(lane: Any) -> np.ndarray:
     """Centre line [K, 2] without repeated points."""
     return Polyline(np.array([point[:2] for point in lane.getShape()], dtype=np.float64)).points
+
+
+def _between(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The line [K, 2], eased over to join ``start`` and ``end``: SUMO lets bicycles keep to the side of a wide lane."""
+    line = Polyline(points)
+    share = (line.arc / line.length)[:, None]
+    return line.points + (1 - share) * (start - points[0]) + share * (end - points[-1])
 
 
 def _without_short_steps(points: np.ndarray, shortest_m: float = 0.05) -> np.ndarray:

@@ -7,6 +7,7 @@ parking strip. Neighbouring pieces overlap by a few centimetres: their union has
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -43,44 +44,28 @@ def simplified(points: np.ndarray) -> np.ndarray:
     return np.array(LineString(points).simplify(SIMPLIFY_M).coords)
 
 
-def areas_of_town(
-    net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], stops: Mapping[str, tuple[str, ...]]
-) -> tuple[Area, ...]:
-    """Every area of the map. ``junctions`` names SUMO's junctions; ``stops`` maps governed lanes to their connectors."""
-    walking, crossings, parking = _foot_and_parking(net)
-    drivable = _street_pieces(lanes) + _junction_pieces(net, lanes, junctions, unary_union(walking))
-    surface = unary_union([*drivable, *parking]).buffer(OVERLAP_M)
-    areas = [
-        *_areas(AreaKind.GENERIC_DRIVABLE, drivable),
-        *_areas(AreaKind.CARPARK, parking),
-        *_areas(AreaKind.CROSSWALK, crossings),
-        *_areas(AreaKind.WALKWAY, [piece.difference(surface) for piece in walking]),
-    ]
-    for node in sorted(net.getNodes(), key=lambda n: n.getID()):
-        outline = _junction_outline(node, lanes, junctions[node.getID()], unary_union(walking))
-        if outline is not None:
-            areas.append(_area(junctions[node.getID()], AreaKind.INTERSECTION, outline))
-    by_id = {lane.lane_id: lane for lane in lanes}
-    for number, (lane_id, connectors) in enumerate(sorted(stops.items(), key=lambda item: int(item[0]))):
-        zone = _stop_zone(by_id[lane_id])
-        areas.append(Area(area_id=str(number + 1), kind=AreaKind.STOP_ZONE, outline=zone, lane_ids=connectors))
-    return tuple(areas)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surfaces:
+    """What the ground of a town is made of."""
+
+    streets: list[Polygon]
+    junctions: dict[str, list[Polygon]]
+    """By map id."""
+
+    parking: list[Polygon]
+    walking: list[Polygon]
+    """Pavements and the corners of junctions; turning cars may sweep over parts of them."""
+
+    crossings: list[Polygon]
+
+    @property
+    def drivable(self) -> list[Polygon]:
+        """Streets and junctions, without parking."""
+        return self.streets + [part for parts in self.junctions.values() for part in parts]
 
 
-def lines_of_town(net: Any, lanes: tuple[Lane, ...], lane_of: Mapping[str, str]) -> tuple[Line, ...]:
-    """Road edges and lane markings."""
-    walking, _, parking = _foot_and_parking(net)
-    ids = {node.getID(): str(i + 1) for i, node in enumerate(sorted(net.getNodes(), key=lambda n: n.getID()))}
-    pieces = _street_pieces(lanes) + _junction_pieces(net, lanes, ids, unary_union(walking)) + parking
-    lines = [(LineKind.ROAD_EDGE, points) for points in _road_edges(pieces)]
-    by_id = {lane.lane_id: lane for lane in lanes}
-    for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
-        driven = [by_id[lane_of[lane.getID()]] for lane in edge.getLanes() if lane.getID() in lane_of]
-        lines += _markings(edge, driven)
-    return tuple(Line(line_id=str(i + 1), kind=kind, points=points) for i, (kind, points) in enumerate(lines))
-
-
-def _foot_and_parking(net: Any) -> tuple[list[Polygon], list[Polygon], list[Polygon]]:
+def surfaces_of_town(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str]) -> Surfaces:
+    """Cut the ground into pieces. ``junctions`` maps SUMO's names of junctions to map ids."""
     walking, crossings, parking = [], [], []
     for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
         for lane in edge.getLanes():
@@ -93,7 +78,41 @@ def _foot_and_parking(net: Any) -> tuple[list[Polygon], list[Polygon], list[Poly
                 parking += _polygons(_band(shape, lane.getWidth()))
             elif not edge.getFunction() and lane.allows("pedestrian"):
                 walking += _polygons(_band(shape, lane.getWidth()))
-    return walking, crossings, parking
+    return Surfaces(
+        streets=_street_pieces(lanes),
+        junctions=_junction_pieces(net, lanes, junctions, unary_union(walking)),
+        parking=parking,
+        walking=walking,
+        crossings=crossings,
+    )
+
+
+def areas_of_town(surfaces: Surfaces, lanes: tuple[Lane, ...], stops: Mapping[str, tuple[str, ...]]) -> tuple[Area, ...]:
+    """Every area of the map. ``stops`` maps lanes at whose end one stops to the connectors that this governs."""
+    road = unary_union([*surfaces.drivable, *surfaces.parking]).buffer(OVERLAP_M)
+    areas = [
+        *_areas(AreaKind.GENERIC_DRIVABLE, surfaces.drivable),
+        *_areas(AreaKind.CARPARK, surfaces.parking),
+        *_areas(AreaKind.CROSSWALK, surfaces.crossings),
+        *_areas(AreaKind.WALKWAY, [piece.difference(road) for piece in surfaces.walking]),
+    ]
+    for name, parts in surfaces.junctions.items():
+        areas.append(_area(name, AreaKind.INTERSECTION, max(parts, key=lambda part: part.area)))
+    by_id = {lane.lane_id: lane for lane in lanes}
+    for number, (lane_id, connectors) in enumerate(sorted(stops.items(), key=lambda item: int(item[0]))):
+        zone = _stop_zone(by_id[lane_id])
+        areas.append(Area(area_id=str(number + 1), kind=AreaKind.STOP_ZONE, outline=zone, lane_ids=connectors))
+    return tuple(areas)
+
+
+def lines_of_town(net: Any, surfaces: Surfaces, lanes: tuple[Lane, ...], lane_of: Mapping[str, str]) -> tuple[Line, ...]:
+    """Road edges and lane markings."""
+    lines = [(LineKind.ROAD_EDGE, points) for points in _road_edges([*surfaces.drivable, *surfaces.parking])]
+    by_id = {lane.lane_id: lane for lane in lanes}
+    for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
+        driven = [by_id[lane_of[lane.getID()]] for lane in edge.getLanes() if lane.getID() in lane_of]
+        lines += _markings(edge, driven)
+    return tuple(Line(line_id=str(i + 1), kind=kind, points=points) for i, (kind, points) in enumerate(lines))
 
 
 def _band(shape: Any, width: float) -> Polygon:
@@ -113,27 +132,24 @@ def _street_pieces(lanes: tuple[Lane, ...]) -> list[Polygon]:
     return pieces
 
 
-def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], walking: Any) -> list[Polygon]:
-    pieces = []
-    for node in sorted(net.getNodes(), key=lambda n: n.getID()):
-        outline = _junction_outline(node, lanes, junctions[node.getID()], walking)
-        if outline is not None:
-            pieces.append(outline)
-    return pieces
-
-
-def _junction_outline(node: Any, lanes: tuple[Lane, ...], junction_id: str, walking: Any) -> Polygon | None:
-    """Where cars may be inside a junction.
+def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], walking: Any) -> dict[str, list[Polygon]]:
+    """Where cars may be inside each junction, by its map id; junctions without any such place are left out.
 
     SUMO's junction shape includes the corners where people wait; those are taken out first, and then the bands of the
     connectors are put back in, because turning cars do sweep over parts of those corners.
     """
-    bands = [Polygon(lane.polygon).buffer(OVERLAP_M) for lane in lanes if lane.intersection_id == junction_id]
-    shape = node.getShape()
-    core = Polygon([point[:2] for point in shape]).buffer(0) if len(shape) > 2 else Polygon()
-    union = unary_union([core.difference(walking), *bands]).buffer(0.3).buffer(-0.25)
-    parts = _polygons(union)
-    return Polygon(max(parts, key=lambda part: part.area).exterior) if parts else None
+    bands: dict[str, list[Polygon]] = {}
+    for lane in lanes:
+        if lane.intersection_id is not None:
+            bands.setdefault(lane.intersection_id, []).append(Polygon(lane.polygon).buffer(OVERLAP_M))
+    pieces = {}
+    for node in sorted(net.getNodes(), key=lambda n: n.getID()):
+        shape, name = node.getShape(), junctions[node.getID()]
+        core = Polygon([point[:2] for point in shape]).buffer(0) if len(shape) > 2 else Polygon()
+        union = unary_union([core.difference(walking), *bands.get(name, [])]).buffer(0.3).buffer(-0.25)
+        if parts := _polygons(union):
+            pieces[name] = parts
+    return pieces
 
 
 def _stop_zone(lane: Lane) -> np.ndarray:

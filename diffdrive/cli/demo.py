@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from diffdrive.evaluation import Candidate, Evaluation, Section
 
-NUM_SCENES = 36
+NUM_SCENES = 54
 NUM_PICTURES = 6
 BASELINE = "constant velocity"
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     tokens = evenly(source.tokens, args.scenes)
     candidates, planner = lineup(PLANNERS, checkpoint)
     ours, engine = candidates[0].name, planner.engine.description if planner else ""
-    _say(f"Rendering and planning {len(tokens)} of the {len(source.tokens)} scenes that ship with the package.")
+    _say(f"Rendering and planning {len(tokens)} of {len(source.tokens)} scenes.")
     evaluation = evaluate(source, candidates, tokens, on_scene=progress(len(tokens)))
     rival = sections.closest_rival(evaluation, ours)
     _say(f"Drawing {min(NUM_PICTURES, len(tokens))} of them.")
@@ -126,7 +126,7 @@ def _limits() -> Section:
         paragraphs=(
             "The towns, their traffic and their sensors are synthetic; the driver that is imitated is a simulated one. Numbers "
             "do not carry over to real roads or to NAVSIM.",
-            "Scenes of one drive resemble each other, so the intervals, which count scenes as independent, are too narrow.",
+            "A few drives in a few towns: the intervals tell how much the result hangs on these drives, not on these towns.",
             "Displacement says how close a plan is to one driver's choice, not whether it is safe, legal or comfortable.",
         ),
     )

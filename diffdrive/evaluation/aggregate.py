@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,34 +119,37 @@ def paired_difference(
     resamples: int = 4000,
     level: float = 0.95,
 ) -> Interval:
-    """Mean of (candidate - baseline) over scenes, with a percentile bootstrap interval (Efron 1979).
+    """Mean of (candidate - baseline) over scenes. Scenes are paired, so what makes a scene hard for both cancels.
 
-    Scenes are paired, so what makes a scene hard for both cancels. ``cluster_of`` names what is drawn with replacement:
-    scenes by default; give the log or the location where scenes of one of them resemble each other.
+    ``cluster_of`` as for ``mean_interval``: scenes by default.
     """
-    if not 0 < level < 1 or resamples < 1:
-        raise InputError(f"A bootstrap needs a level between 0 and 1 and resamples, got {level} and {resamples}.")
     pairs = list(zip(evaluation.of(candidate), evaluation.of(baseline), strict=True))
-    differences = np.array([value_of(ours) - value_of(theirs) for ours, theirs in pairs])
-    sums, counts = _per_cluster(differences, [cluster_of(ours) for ours, _ in pairs])
-    draws = generator.integers(len(sums), size=(resamples, len(sums)))
-    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean=float(differences.mean()), low=float(low), high=float(high), level=level)
+    differences = [value_of(ours) - value_of(theirs) for ours, theirs in pairs]
+    clusters = [cluster_of(ours) for ours, _ in pairs]
+    return mean_interval(differences, generator, clusters=clusters, resamples=resamples, level=level)
 
 
 def mean_interval(
-    values: Sequence[float], generator: np.random.Generator, *, resamples: int = 4000, level: float = 0.95
+    values: Sequence[float],
+    generator: np.random.Generator,
+    *,
+    clusters: Sequence[str] | None = None,
+    resamples: int = 4000,
+    level: float = 0.95,
 ) -> Interval:
-    """Mean of ``values`` with a percentile bootstrap interval over them."""
-    array = np.asarray(values, dtype=np.float64)
-    if not len(array):
+    """Mean of ``values`` with a percentile bootstrap interval (Efron 1979).
+
+    What is drawn with replacement: single values, or whole ``clusters`` (one name a value), for values that resemble others
+    of their cluster, as scenes of one drive do. Raises ``InputError`` for no values and an impossible level.
+    """
+    if not len(values):
         raise InputError("A bootstrap needs at least one value, got none.")
-    means = array[generator.integers(len(array), size=(resamples, len(array)))].mean(axis=1)
+    if not 0 < level < 1 or resamples < 1:
+        raise InputError(f"A bootstrap needs a level between 0 and 1 and resamples, got {level} and {resamples}.")
+    array = np.asarray(values, dtype=np.float64)
+    index = np.arange(len(array)) if clusters is None else np.unique(list(clusters), return_inverse=True)[1]
+    sums, counts = np.bincount(index, weights=array), np.bincount(index)
+    draws = generator.integers(len(sums), size=(resamples, len(sums)))
+    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(mean=float(array.mean()), low=float(low), high=float(high), level=level)
-
-
-def _per_cluster(values: np.ndarray, clusters: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    _, index = np.unique(list(clusters), return_inverse=True)
-    return np.bincount(index, weights=values), np.bincount(index).astype(np.float64)

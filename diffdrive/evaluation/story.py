@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -10,10 +11,13 @@ from diffdrive.contracts import InputError
 from diffdrive.evaluation.aggregate import ALL, Grouping, Interval, Summary, mean_interval, paired_difference, summarise
 from diffdrive.evaluation.charts import Series, line_chart, scatter_chart, strip_chart
 from diffdrive.evaluation.displacement import MISS_M
-from diffdrive.evaluation.evaluate import Evaluation
+from diffdrive.evaluation.evaluate import Evaluation, SceneResult
 from diffdrive.evaluation.report import Figure
 from diffdrive.evaluation.table import Table
 from diffdrive.runtime import PlanTiming
+
+MIN_DRIVES = 10
+"""With fewer, resampling drives says little; the bootstrap then draws scenes, and its intervals are too narrow."""
 
 Colours = Mapping[str, str]
 """CSS colour of each candidate."""
@@ -27,7 +31,7 @@ def results_table(evaluation: Evaluation, baseline: str, *, highlight: str | Non
     caption = (
         "Displacements in metres, means and medians over scenes. ADE: chosen trajectory, mean over its poses. FDE: its last "
         "pose. minADE: the closest of all proposals (@ their number), which needs the answer to be chosen. The last column is "
-        "the mean paired difference with its 95 % bootstrap interval over scenes (seeded); negative is closer."
+        f"the mean paired difference with its 95 % bootstrap interval over {drawn(evaluation)} (seeded); negative is closer."
     )
     names = [summary.candidate for summary in summaries]
     return Table(
@@ -49,8 +53,22 @@ def _cells(summary: Summary) -> tuple[str, ...]:
 def _difference(evaluation: Evaluation, candidate: str, baseline: str, seed: int) -> str:
     if candidate == baseline:
         return "-"
-    interval = paired_difference(evaluation, candidate, baseline, np.random.default_rng(seed))
+    interval = _paired(evaluation, candidate, baseline, seed)
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+
+
+def drawn(evaluation: Evaluation) -> str:
+    """What the bootstrap draws: drives, whose scenes resemble each other, or scenes where there are few drives."""
+    return "drives" if len({result.log_name for result in evaluation.results}) >= MIN_DRIVES else "scenes"
+
+
+def _cluster_of(evaluation: Evaluation) -> Callable[[SceneResult], str]:
+    return operator.attrgetter("log_name" if drawn(evaluation) == "drives" else "token")
+
+
+def _paired(evaluation: Evaluation, candidate: str, baseline: str, seed: int) -> Interval:
+    generator = np.random.default_rng(seed)
+    return paired_difference(evaluation, candidate, baseline, generator, cluster_of=_cluster_of(evaluation))
 
 
 def group_table(evaluation: Evaluation, grouping: Grouping, *, value: str = "ADE") -> Table:
@@ -111,11 +129,14 @@ def _spread_chart(evaluation: Evaluation, colours: Colours, seed: int) -> Figure
     series = []
     for name in evaluation.candidates:
         values = tuple(result.ade_m for result in evaluation.of(name))
-        series.append(Series(name=name, colour=colours[name], values=values, interval=mean_interval(values, generator)))
+        clusters = [_cluster_of(evaluation)(result) for result in evaluation.of(name)]
+        interval = mean_interval(values, generator, clusters=clusters)
+        series.append(Series(name=name, colour=colours[name], values=values, interval=interval))
     return Figure(
         content=strip_chart(series, "average displacement of the chosen trajectory, m"),
         title="Average displacement, scene by scene.",
-        caption=f"One dot per scene ({len(evaluation.tokens)}). Diamond and bar: mean and its 95 % bootstrap interval.",
+        caption=f"One dot per scene ({len(evaluation.tokens)}). Diamond and bar: mean and its 95 % bootstrap interval "
+        f"over {drawn(evaluation)}.",
     )
 
 
@@ -154,7 +175,7 @@ def _best_of_chart(evaluation: Evaluation, colours: Colours) -> Figure:
 def lead_sentence(evaluation: Evaluation, ours: str, rival: str, seed: int = 0) -> str:
     """The result in words, with its uncertainty: what a reader should remember."""
     mean = {summary.candidate: summary.ade_mean_m for summary in summarise(evaluation, ALL)}
-    interval = paired_difference(evaluation, ours, rival, np.random.default_rng(seed))
+    interval = _paired(evaluation, ours, rival, seed)
     scenes = len(evaluation.tokens)
     return (
         f"Over {scenes} scenes the trajectory that {ours} chooses is on average {mean[ours]:.2f} m from the one that was "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -285,3 +286,20 @@ def test_the_rival_is_the_closest_other() -> None:
     with pytest.raises(InputError, match="only candidate"):
         sections.closest_rival(Evaluation(source="s", candidates=("ours",), tokens=(), results=()), "ours")
     assert sections.colours(toy_evaluation([9.0], [2.0]), "theirs") == {"theirs": "#d55e00", "ours": "#0072b2"}
+
+
+def test_the_bootstrap_draws_drives_where_there_are_enough() -> None:
+    few = toy_evaluation([1.0] * 20, [2.0] * 20)
+    assert story.drawn(few) == "scenes" and "over scenes" in story.results_table(few, "theirs").caption
+    ours = list(np.repeat(np.random.default_rng(0).gamma(2.0, 1.0, 10), 4))
+    both = toy_evaluation(ours, [3.0] * 40)
+    drives = tuple(dataclasses.replace(result, log_name=str(int(result.token) // 4)) for result in both.results)
+    many = dataclasses.replace(both, results=drives)
+    assert story.drawn(many) == "drives" and "over drives" in story.results_table(many, "theirs").caption
+    widths = []
+    for evaluation in (both, many):
+        low, high = (
+            float(number) for number in re.findall(r"[+-][\d.]+", story.results_table(evaluation, "theirs").rows[0][7])[1:]
+        )
+        widths.append(high - low)
+    assert widths[1] > 1.5 * widths[0], "scenes of a drive are alike, so drives tell less"

@@ -1,11 +1,15 @@
 """Plans of towns."""
 
+import re
+import sys
+from pathlib import Path
+
 import networkx
 import numpy as np
 import pytest
 
 from diffdrive.contracts import InputError
-from diffdrive.world.roads import TownConfig, lay_out
+from diffdrive.world.roads import TownConfig, build_network, lay_out
 from diffdrive.world.roads.surfaces import offset_polyline, simplified
 
 SEEDS = range(12)
@@ -63,3 +67,10 @@ def test_offset_keeps_its_distance_round_a_corner() -> None:
 def test_simplified_drops_points_on_a_straight_line_only() -> None:
     line = np.array([[0.0, 0.0], [5.0, 0.005], [10.0, 0.0], [10.0, 5.0]])
     np.testing.assert_array_equal(simplified(line), line[[0, 2, 3]])
+
+
+def test_without_sumo_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sumo", None)
+    with pytest.raises(InputError, match=re.escape("pip install 'diffdrive[world]'")):
+        build_network(lay_out(1, TownConfig()), tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,55 @@
+"""The command ``diffdrive world generate``, without making a town."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("py123d", reason="py123d is not installed (pip install 'diffdrive[data]')")
+
+from diffdrive.cli.main import main
+from diffdrive.world import generate
+from diffdrive.world.generate import WorldConfig
+
+TOWN = {"location": "town0005", "logs": ["a", "b"], "frames": 40, "boxes_per_frame": 12.5, "seconds": 3.0}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the command asked for; a town is made up."""
+    calls: dict[str, Any] = {}
+
+    def fake(seeds: Any, config: WorldConfig, root: Path, **rest: Any) -> list[dict[str, Any]]:
+        calls.update(seeds=list(seeds), config=config, root=root, **rest)
+        return [TOWN for _ in seeds]
+
+    monkeypatch.setattr(generate, "generate_world", fake)
+    return calls
+
+
+def test_seeds_count_on_and_overrides_arrive(asked: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    recipe = tmp_path / "busy.yaml"
+    recipe.write_text("traffic: {car_interval_s: 3.5}\n")
+    words = ["world", "generate", "--out", str(tmp_path / "out"), "--towns", "3", "--seed", "5", "--split", "val"]
+    assert main([*words, "--config", str(recipe), "--set", "curation.logs_per_town=4", "--workers", "2"]) == 0
+    assert asked["seeds"] == [5, 6, 7] and asked["split"] == "val" and asked["workers"] == 2
+    assert asked["config"].traffic.car_interval_s == 3.5 and asked["config"].curation.logs_per_town == 4
+    assert "6 logs of 3 towns (val)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (["--towns", "0"], "--towns must be at least 1"),
+        (["--set", "traffic.cars=3"], "no key 'cars'"),
+        (["--set", "town.nodes_per_side=2"], "at least 3"),
+        (["--config", "nowhere.yaml"], "does not exist"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_two(
+    words: list[str], rule: str, asked: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["world", "generate", "--out", str(tmp_path / "out"), *words]) == 2
+    complaint = capsys.readouterr().err
+    assert rule in complaint and complaint.count("\n") == 1
+    assert not asked and not (tmp_path / "out").exists()

@@ -21,7 +21,7 @@ from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_LIDAR, SPEC_VERSION,
 from diffdrive.world.render.archive import Sensors, pack, unpack, write_aside
 
 _log = logging.getLogger(__name__)
-_TOWNS_KEPT = 4
+_TOWNS_KEPT = 24
 _MAPS_KNOWN = 128
 
 

@@ -19,7 +19,7 @@ from diffdrive.world.render.town import Town
 class TownRays:
     """The search trees of the towns used last; building one takes about 0.1 s."""
 
-    def __init__(self, *, towns_kept: int = 4) -> None:
+    def __init__(self, *, towns_kept: int = 24) -> None:
         need("embreex")
         self._towns_kept = towns_kept
         self._towns: OrderedDict[Town, MeshRays] = OrderedDict()

@@ -31,7 +31,7 @@ class GlRenderer:
 
     name = "gl"
 
-    def __init__(self, *, samples: int = 4, towns_kept: int = 4) -> None:
+    def __init__(self, *, samples: int = 4, towns_kept: int = 24) -> None:
         """Open a context. Raises ``InputError`` when moderngl or a working EGL is missing."""
         moderngl = need("moderngl")
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from diffdrive.geometry import Polyline
+from diffdrive.geometry import Polyline, box_corners
 from diffdrive.world.render.extra import need
 from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
 from diffdrive.world.render.shapes import BALL_CORNERS, ball, block, cylinder, gable
@@ -47,8 +47,6 @@ class _Lots:
 
     def take(self, lot: np.ndarray) -> bool:
         """Take the rectangle unless it would stand on pavement or in another building."""
-        from diffdrive.geometry import box_corners
-
         shapely = need("shapely")
         radius = float(np.hypot(lot[3], lot[4])) / 2
         gap = np.hypot(self._discs[:, 0] - lot[0], self._discs[:, 1] - lot[1]) - self._discs[:, 2] - radius

@@ -43,7 +43,8 @@ class Studio:
         """``renderer`` is a name for ``open_renderer`` or an open renderer."""
         self._rays = TownRays()
         self.renderer: Renderer = open_renderer(renderer) if isinstance(renderer, str) else renderer
-        if renderer == "embree" or isinstance(self.renderer, EmbreeRenderer):
+        if isinstance(self.renderer, EmbreeRenderer):
+            # Cameras and LiDAR then share one search tree per town.
             self.renderer = EmbreeRenderer(self._rays)
 
     def shoot(

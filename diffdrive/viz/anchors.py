@@ -30,7 +30,8 @@ def draw_anchors(
     figure = new_figure(size_in, size_in)
     axes = figure.add_axes((0.1, 0.09, 0.74, 0.85), label="anchors")
     chart_axes(axes, "y to the left, m", "x ahead, m")
-    axes.add_collection(LineCollection(_lines(cloud), colors=palette.FAINT_INK, linewidths=0.25, alpha=0.18, rasterized=True))
+    density = float(np.clip(80.0 / max(len(cloud), 1), 0.05, 0.6))
+    axes.add_collection(LineCollection(_lines(cloud), colors=palette.FAINT_INK, linewidths=0.3, alpha=density, rasterized=True))
     paths = _lines(points)
     speeds = np.array([np.hypot(*np.diff(path, axis=0).T).sum() for path in paths]) / horizon_s
     colours = ScalarMappable(Normalize(0.0, max(float(speeds.max()), 1e-6)), "cividis_r")

@@ -63,8 +63,9 @@ class GlRenderer:
         self, town: Town, moving: Mesh, ego_pose: np.ndarray, rig: Sequence[Camera] = NUPLAN_FRONT_RIG
     ) -> Mapping[CameraId, CameraFrame]:
         """One image per camera of ``rig``; ``moving`` and ``ego_pose`` [3] are in the town frame."""
-        static = self._static(town)
-        with self._uploaded(moving) as actors:
+        # Several contexts may be open in one process; calls go to the current one, so each drawing makes its own current.
+        with self._ctx, self._uploaded(moving) as actors:
+            static = self._static(town)
             light = _light_from_town(ego_pose)
             self._draw_shadows(static, actors, light, ego_pose)
             self._surface["light_from_town"].write(_gl(light))
@@ -73,7 +74,9 @@ class GlRenderer:
 
     def close(self) -> None:
         """Free the context."""
-        self._towns.clear()
+        with self._ctx:
+            while self._towns:
+                self._towns.popitem()[1].release()
         self._ctx.release()
 
     def _static(self, town: Town) -> _Buffers:

@@ -57,6 +57,19 @@ def test_pictures_repeat(each: Renderer, town: Town) -> None:
     assert all(np.array_equal(first[camera], again[camera]) for camera in first)
 
 
+def test_renderers_that_are_open_at_once_do_not_disturb_each_other(gl: GlRenderer, town: Town) -> None:
+    alone = _images(gl, town)
+    other = GlRenderer()
+    elsewhere = build_town("other-town", crossroads(walkways=False), seed=2)
+    for _ in range(2):
+        _images(other, elsewhere, ())
+        between = _images(gl, town)
+        assert all(np.array_equal(alone[camera], between[camera]) for camera in alone)
+    other.close()
+    after = _images(gl, town)
+    assert all(np.array_equal(alone[camera], after[camera]) for camera in alone)
+
+
 def test_a_moving_body_changes_only_its_surroundings(each: Renderer, town: Town) -> None:
     empty = _images(each, town, ())[CameraId.F0]
     walker = _images(each, town, (("w", AgentKind.PEDESTRIAN, 10.0, 2.0, 0.0, 0.6, 0.6, 1.8),))[CameraId.F0]

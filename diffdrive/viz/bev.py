@@ -89,7 +89,8 @@ def paint_bev(
     vector_map = scene.vector_map.near(np.zeros(2), max(view.ahead_m, view.behind_m, view.side_m) + 10)
     paint_map(axes, vector_map, forward_up)
     if scene.route is not None:
-        axes.plot(*forward_up(scene.route).T, color=palette.ROUTE, linewidth=5.0, alpha=0.75, solid_capstyle="butt", zorder=2)
+        band: palette.Look = {"color": palette.ROUTE, "linewidth": 5.0, "alpha": 0.75, "solid_capstyle": "butt"}
+        axes.plot(*forward_up(scene.route).T, **band, zorder=2, gid="route")
     lights = paint_lights(axes, scene.traffic_lights, vector_map, forward_up)
     has_lidar = lidar and scene.observation.lidar is not None and _paint_lidar(axes, scene.observation.lidar, view)
     shown = view.holds(box_corners(scene.agents.boxes).reshape(-1, 2)).reshape(-1, 4)
@@ -108,7 +109,8 @@ def paint_agents(axes: PlotAxes, agents: Agents) -> None:
         return
     fills = [palette.AGENTS[kind][1] for kind in agents.kinds]
     corners = forward_up(box_corners(agents.boxes))
-    axes.add_collection(PolyCollection(list(corners), facecolors=fills, edgecolors=palette.INK, linewidths=0.45, zorder=4))
+    edge: palette.Look = {"edgecolors": palette.INK, "linewidths": 0.45}
+    axes.add_collection(PolyCollection(list(corners), facecolors=fills, **edge, zorder=4, gid="agents"))
     centre, front = forward_up(agents.boxes[:, :2]), corners[:, :2].mean(axis=1)
     marks = np.stack([centre, front], axis=1)
     axes.add_collection(LineCollection(list(marks), colors=palette.INK, linewidths=0.6, zorder=4.1))
@@ -180,7 +182,8 @@ def _paint_lidar(axes: PlotAxes, sweep: LidarSweep, view: BevView) -> bool:
     points = points[view.holds(points[:, :2])]
     x, y = forward_up(points[:, :2]).T
     # Rasterised: a hundred thousand vector dots make a PDF that no reader opens twice.
-    axes.plot(x, y, ".", markersize=0.9, markeredgewidth=0, color=palette.LIDAR, alpha=0.7, zorder=4.5, rasterized=True)
+    dots: palette.Look = {"markersize": 0.9, "markeredgewidth": 0, "color": palette.LIDAR, "alpha": 0.7}
+    axes.plot(x, y, ".", **dots, zorder=4.5, rasterized=True, gid="lidar")
     return len(points) > 0
 
 

@@ -10,9 +10,12 @@ from hand_made_scene import SPEED_MPS, make_proposals, make_scene
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.colors import to_hex
+
 from diffdrive.contracts import InputError
-from diffdrive.scene import Trajectory
-from diffdrive.viz import BevView, PlanOverlay, draw_bev, draw_scene
+from diffdrive.geometry import box_corners
+from diffdrive.scene import LightState, Trajectory
+from diffdrive.viz import BevView, PlanOverlay, draw_bev, draw_scene, palette
 from diffdrive.viz.bev import swath_edges
 from diffdrive.viz.compose import mean_speeds
 from diffdrive.viz.map_layer import forward_up, stop_bar
@@ -50,6 +53,38 @@ def test_every_proposal_is_drawn_with_the_best_on_top_and_darkest():
     np.testing.assert_allclose(ends, forward_up(plan.proposals[np.argsort(plan.scores), -1, :2]), atol=1e-9)
     brightness = lines.get_colors()[:, :3].sum(axis=1)
     assert brightness[-1] == brightness.min() < brightness.max() == brightness[0]
+
+
+def test_agents_lie_where_their_boxes_are_in_the_colour_of_their_kind():
+    scene = make_scene()
+    (boxes,) = artists(draw_bev(scene, view=BevView(ahead_m=80, behind_m=20, side_m=60)), "agents")
+    corners = np.array([path.vertices[:4] for path in boxes.get_paths()])
+    np.testing.assert_allclose(corners, forward_up(box_corners(scene.agents.boxes)))
+    colours = [to_hex(colour) for colour in boxes.get_facecolors()]
+    assert colours == [palette.AGENTS[kind][1] for kind in scene.agents.kinds]
+    assert len(set(colours)) == 4
+
+
+def test_the_route_and_what_stands_above_the_ground_are_drawn():
+    scene = make_scene()
+    view = BevView(ahead_m=50, behind_m=40, side_m=45)
+    (route,) = artists(draw_bev(scene, view=view), "route")
+    np.testing.assert_allclose(route.get_xydata(), forward_up(scene.route))
+    (dots,) = artists(draw_bev(scene, view=view), "lidar")
+    points = scene.observation.lidar.points
+    standing = points[(points[:, 2] > 0.2) & (points[:, 2] < 4.0) & view.holds(points[:, :2])]
+    assert 500 < len(standing) < len(points)
+    np.testing.assert_allclose(dots.get_xydata(), forward_up(standing[:, :2]))
+    bare = draw_bev(replace(scene, route=None, observation=make_scene(sensors=False).observation))
+    assert artists(bare, "route") == artists(bare, "lidar") == []
+
+
+def test_signals_are_told_apart_by_marker_as_well_as_by_colour():
+    axes = draw_bev(make_scene()).axes[0]
+    markers = {line.get_marker(): line.get_color() for line in axes.lines if line.get_marker() in ("s", "o", "^")}
+    assert markers["s"] == palette.LIGHTS[LightState.RED][0]
+    looks = [look for state, look in palette.LIGHTS.items() if state not in (LightState.OFF, LightState.UNKNOWN)]
+    assert len({marker for _, marker in looks}) == len(looks)
 
 
 def test_the_scene_s_own_future_is_drawn_as_the_human_unless_one_is_given():

@@ -125,5 +125,6 @@ def _table(table: Table) -> str:
         is_group = len(row) > 1 and not any(row[1:])
         kind = ' class="highlight"' if index == table.highlight else ' class="group"' if is_group else ""
         rows.append(f"<tr{kind}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
-    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
-    return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    caption = f"<figcaption>{escape(table.caption)}</figcaption>" if table.caption else ""
+    inside = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<figure><div class="scroll"><table>{inside}</table></div>{caption}</figure>'

@@ -18,6 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     generate.add_argument("--config", type=Path, metavar="YAML", help="overrides of WorldConfig")
     generate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="one override")
     generate.add_argument("--workers", type=int, default=1, help="towns made at the same time (default 1)")
+    generate.add_argument("--sensors", action="store_true", help="write images and sweeps into the logs (else rendered later)")
     generate.set_defaults(run=run)
 
 
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.towns < 1:
         raise InputError(f"--towns must be at least 1, got {args.towns}.")
-    config = build(WorldConfig, load_yaml(args.config) if args.config else None, args.overrides)
+    sensors = ["sensors=true"] if args.sensors else []
+    config = build(WorldConfig, load_yaml(args.config) if args.config else None, [*args.overrides, *sensors])
     seeds = range(args.seed, args.seed + args.towns)
     made = generate_world(seeds, config, args.out, split=args.split, workers=args.workers)
     for town in made:

@@ -63,7 +63,7 @@ def write_map(
 
 def _compress(path: Path, level: int) -> None:
     """py123d writes maps uncompressed and reads either kind; compressed they take a fifth of the space."""
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
 
     with pa.OSFile(str(path), "rb") as source:
         table = pa.ipc.open_file(source).read_all()

@@ -9,14 +9,14 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from diffdrive.configuration import to_mapping
+from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.geometry import Polyline, wrap_angle
 from diffdrive.log123d.write import SPLITS, LogRecord, write_log
@@ -47,6 +47,9 @@ class WorldConfig:
     curation: CurationConfig = field(default_factory=CurationConfig)
     box_radius_m: float = 110.0
     """Agents and lights farther from the ego than this are not annotated."""
+
+    sensors: bool = False
+    """Whether the logs hold images and sweeps (about 25 times the space, 15 times the time); they can be rendered later."""
 
     compression_level: int = 3
     """zstd, 1 (fast) to 19 (small)."""
@@ -97,9 +100,8 @@ def generate_town(seed: int, config: WorldConfig, root: Path, *, split: str) -> 
         raise InputError(f"A split is one of {', '.join(SPLITS)}, got '{split}'.")
     location = location_of(seed)
     path = manifest_path(root, location)
-    facts = {"seed": seed, "split": split, "config": to_mapping(config)}
     if path.exists():
-        return _same_town(path, facts)
+        return _same_town(path, seed, config, split)
     started = time.perf_counter()
     town = simulate_town(seed, config)
     records = [_log_record(town, number, config, split) for number in range(len(town.windows))]
@@ -112,11 +114,13 @@ def generate_town(seed: int, config: WorldConfig, root: Path, *, split: str) -> 
         signalised_lanes=town.network.signals.keys(),
         compression_level=config.compression_level,
     )
-    for log in records:
+    for log in _seen(records, town, config):
         write_log(log, root, compression_level=config.compression_level)
     counts = Counter(name.value for window in town.windows for name in window.manoeuvres)
     values = {
-        **facts,
+        "seed": seed,
+        "split": split,
+        "config": to_mapping(config),
         "location": location,
         "logs": [log.name for log in records],
         "frames": sum(len(log.poses) for log in records),
@@ -144,11 +148,13 @@ def generate_world(
         return [job.result() for job in jobs]
 
 
-def _same_town(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def _same_town(path: Path, seed: int, config: WorldConfig, split: str) -> dict[str, Any]:
     found = read_manifest(path)
-    for name, value in facts.items():
-        # Through JSON both sides have lists where the configuration has tuples.
-        if found.get(name) != value:
+    # Built, not compared as text: what an older manifest does not mention had today's default.
+    given = {"seed": seed, "split": split, "config": config}
+    for name, value in given.items():
+        there = build(WorldConfig, found.get(name)) if name == "config" else found.get(name)
+        if there != value:
             raise InputError(
                 f"'{path}' says that this town was made with another {name}. Write to another folder, or remove this one."
             )
@@ -160,6 +166,18 @@ def _clear_leftovers(root: Path, location: str, split: str) -> None:
     map_file(root, DATASET, location).unlink(missing_ok=True)
     for folder in (root / "logs" / f"{DATASET}_{split}").glob(f"{location}-*"):
         shutil.rmtree(folder)
+
+
+def _seen(records: list[LogRecord], town: Town, config: WorldConfig) -> Iterator[LogRecord]:
+    """The records, with sensors where asked for; one at a time, because sweeps are large."""
+    if not config.sensors:
+        yield from records
+        return
+    from diffdrive.world.record_sensors import Studio, open_town, with_sensors
+
+    studio, surroundings = Studio(), open_town(location_of(town.seed), town.network.vector_map)
+    for number, log in enumerate(records):
+        yield with_sensors(log, studio, surroundings, seed=town.seed * 1000 + number)
 
 
 def _log_record(town: Town, number: int, config: WorldConfig, split: str) -> LogRecord:

@@ -13,13 +13,16 @@ from diffdrive.tensors import AgentPredictions
 from diffdrive.training.objectives.terms import ObjectiveWeights
 
 
-def agent_losses(agents: AgentPredictions, states: Tensor, labels: Tensor, weights: ObjectiveWeights) -> tuple[Tensor, Tensor]:
+def agent_losses(
+    agents: AgentPredictions, states: Tensor, labels: Tensor, weights: ObjectiveWeights, slots: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Weighted class and box loss against ``states`` [B, A, 5], of which ``labels`` [B, A] (bool) says which are real.
 
-    The class loss is averaged over all slots, the box loss over the real vehicles of the whole batch.
+    The class loss is averaged over all slots, the box loss over the real vehicles of the whole batch. ``slots`` [B, A] is
+    the matching, from ``match`` unless given.
     """
     valid = labels.to(agents.logits.dtype)
-    index = match(agents, states, labels, weights)
+    index = match(agents, states, labels, weights) if slots is None else slots
     logits = agents.logits.gather(1, index)
     boxes = agents.states.gather(1, index[..., None].expand_as(states))
     class_loss = F.binary_cross_entropy_with_logits(logits, valid)
@@ -28,24 +31,32 @@ def agent_losses(agents: AgentPredictions, states: Tensor, labels: Tensor, weigh
     return weights.agent_class * class_loss, weights.agent_box * box_loss
 
 
-@torch.no_grad()
 def match(agents: AgentPredictions, states: Tensor, labels: Tensor, weights: ObjectiveWeights) -> Tensor:
     """[B, A]: for each target row the predicted slot it is compared with; the assignment of least total cost.
 
-    A pair costs its cross entropy and, where the target is real, the L1 distance of the centres.
-    Raises ``InputError`` when a prediction is not finite.
+    L1 distances often tie exactly (two slots left of two vehicles cost the same either way), so several assignments may be
+    cheapest; which one is returned can depend on the last bit of the costs. Raises ``InputError`` when a cost is not finite.
     """
+    return assign(pair_costs(agents, states, labels, weights))
+
+
+@torch.no_grad()
+def pair_costs(agents: AgentPredictions, states: Tensor, labels: Tensor, weights: ObjectiveWeights) -> Tensor:
+    """[B, A, A] of target row and predicted slot: weighted cross entropy and, where the target is real, L1 of the centres."""
     valid = labels.to(agents.logits.dtype)
     logits = agents.logits[:, None, :].expand(-1, labels.shape[1], -1)
-    class_cost = F.binary_cross_entropy_with_logits(logits, valid[:, :, None].expand_as(logits), reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(logits, valid[:, :, None].expand_as(logits), reduction="none")
     distance = (states[:, :, None, :2] - agents.states[:, None, :, :2]).abs().sum(dim=-1)
-    cost = weights.agent_class * class_cost + weights.agent_box * valid[:, :, None] * distance
-    host = cost.to(device="cpu", dtype=torch.float64)
+    return weights.agent_class * entropy + weights.agent_box * valid[:, :, None] * distance
+
+
+def assign(costs: Tensor) -> Tensor:
+    """[B, A] column of each row in the cheapest one-to-one assignment of ``costs`` [B, A, A] (Kuhn 1955, by scipy)."""
+    host = costs.detach().to(device="cpu", dtype=torch.float64)
     if not bool(torch.isfinite(host).all()):
         raise InputError("Agent predictions are no longer finite: training has diverged. Lower the learning rate.")
-    assign = _linear_sum_assignment()
-    columns = [torch.from_numpy(assign(sample.numpy())[1]) for sample in host]
-    return torch.stack(columns).to(agents.logits.device)
+    solve = _linear_sum_assignment()
+    return torch.stack([torch.from_numpy(solve(sample.numpy())[1]) for sample in host]).to(costs.device)
 
 
 def _linear_sum_assignment() -> Any:

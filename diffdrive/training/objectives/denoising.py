@@ -61,13 +61,17 @@ def planner_losses(
     targets: PlannerTargets,
     anchors: Tensor,
     weights: ObjectiveWeights,
+    slots: Tensor | None = None,
 ) -> LossTerms:
-    """Terms ``trajectory_0`` .. one per decoder layer, ``agent_class``, ``agent_box`` and ``bev_semantic``."""
+    """Terms ``trajectory_0`` .. one per decoder layer, ``agent_class``, ``agent_box`` and ``bev_semantic``.
+
+    ``slots`` [B, A] matches agent slots to target rows; None finds the cheapest matching.
+    """
     positive = nearest_anchor(anchors, targets.trajectory)
     terms = {
         f"trajectory_{index}": imitation_loss(layer, targets.trajectory, positive, weights)
         for index, layer in enumerate(layers)
     }
-    agent_class, agent_box = agent_losses(perceived.agents, targets.agent_states, targets.agent_labels, weights)
+    agent_class, agent_box = agent_losses(perceived.agents, targets.agent_states, targets.agent_labels, weights, slots)
     bev = F.cross_entropy(perceived.bev_logits, targets.bev_semantic)
     return LossTerms({**terms, "agent_class": agent_class, "agent_box": agent_box, "bev_semantic": weights.bev_semantic * bev})

@@ -39,11 +39,14 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo. Status 1 when the network had to fall back in a scene. Raises ``InputError`` for missing parts."""
     from diffdrive.assets import CHECKPOINTS, LOGS
+    from diffdrive.contracts import InputError
     from diffdrive.evaluation import Report, evaluate, sections, story, write_report
     from diffdrive.evaluation.lineup import PLANNERS, lineup
     from diffdrive.world.source import WorldSource
 
     begin = time.monotonic()
+    if args.out.exists() and not args.out.is_dir():
+        raise InputError(f"--out must be a folder, but '{args.out}' is a file.")
     checkpoint = args.checkpoint or CHECKPOINTS / "nano"
     source = WorldSource(args.logs or LOGS, cache=args.out / "sensors", renderer=args.renderer)
     require_sensors(source)

@@ -37,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; Python must not complain about it again while shutting down.
         sys.stdout = None
         return 1
+    except OSError as error:
+        # A file or folder that cannot be read or written is named; without a name it is a bug.
+        if error.filename is None:
+            raise
+        return _complain(f"{error.strerror}: '{error.filename}'", 1)
     except (ValueError, ImportError) as error:
         if not _is_for_the_user(error):
             raise

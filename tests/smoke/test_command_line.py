@@ -100,6 +100,17 @@ def test_a_bug_is_not_dressed_up_as_bad_input(monkeypatch: pytest.MonkeyPatch) -
         main(["plan"])
 
 
+def test_a_full_disk_is_one_line_and_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import diffdrive.cli.plan as verb
+
+    def full(source: object) -> None:
+        raise OSError(28, "No space left on device", "picture.png")
+
+    monkeypatch.setattr(verb, "open_source", full)
+    assert main(["plan"]) == 1
+    assert capsys.readouterr().err == "diffdrive: error: No space left on device: 'picture.png'\n"
+
+
 def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import diffdrive.cli.plan as verb
 

@@ -181,6 +181,35 @@ def test_evaluate_without_the_network_needs_no_sensors(tiny: TinySource, capsys:
     assert row["ade_mean_m"] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_demo_reports_everything_and_marks_fallbacks(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class RenderedTiny(TinySource):
+        renderer_description = "by hand"
+
+        def __init__(self, root: Path, *, cache: Path, renderer: str) -> None:
+            assert (root, cache, renderer) == (tmp_path, tmp_path / "demo" / "sensors", "auto")
+
+    monkeypatch.setattr("diffdrive.world.source.WorldSource", RenderedTiny)
+    monkeypatch.setenv("DIFFDRIVE_REAL_DATA", str(tmp_path / "nowhere"))
+    arguments = ["demo", "--logs", str(tmp_path), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "demo")]
+    assert main([*arguments, "--scenes", "3"]) == 1, "one scene could only be answered with the fallback"
+    printed = capsys.readouterr().out
+    assert "untrained (1 fallbacks)" in printed and "ego-status MLP" in printed and "No real frame" in printed
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert page.count("data:image/webp") == 3 and "<dt>Cameras</dt><dd>by hand</dd>" in page
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["report.html"]
+    assert main([*arguments, "--scenes", "4"]) == 2
+    assert "between 1 and 3" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_the_demo(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("mine")
+    assert main(["demo", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "taken")]) == 2
+    assert "is a file" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_scenes_are_chosen_evenly() -> None:
     tokens = [str(index) for index in range(10)]
     assert evaluate_verb.evenly(tokens, None) == tuple(tokens)

@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo. Status 1 when the network had to fall back in a scene. Raises ``InputError`` for missing parts."""
+    import diffdrive.viz  # noqa: F401  a missing matplotlib must be told before the work, not after it
     from diffdrive.assets import CHECKPOINTS, LOGS
     from diffdrive.contracts import InputError
     from diffdrive.evaluation import Report, evaluate, sections, story, write_report

@@ -15,14 +15,14 @@ from diffdrive.viz.figure import chart_axes, legend, new_figure
 
 _STAGES: dict[str, tuple[str, Any]] = {"train": ("#0072b2", "-"), "val": (palette.CHOSEN, (0, (4, 1.2)))}
 _COLUMNS = 3
+_WINDOWS = 20
 _PANEL_IN = (3.0, 1.9)
 
 
-def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "", smoothing: float = 0.9) -> Figure:
+def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "") -> Figure:
     """Curves [K, 2] of (step, value) by name, ``train/<quantity>`` and ``val/<quantity>`` of one quantity in one panel.
 
-    Training curves of more than 50 points are drawn faintly, with an exponential moving average (weight ``smoothing`` of
-    the past) on top. Values that are not finite are left out. Raises ``InputError`` when there is nothing to draw.
+    Curves of more than 50 points are drawn faintly, with a moving average over 1/20 of their length on top. Values that are not finite are left out. Raises ``InputError`` when there is nothing to draw.
     """
     panels = _panels(curves)
     columns = min(_COLUMNS, len(panels))
@@ -38,7 +38,7 @@ def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "", s
             colour, dash = _STAGES.get(stage, (palette.INK, "-"))
             if len(curve) > 50:
                 axes.plot(*curve.T, color=colour, linewidth=0.5, alpha=0.25)
-                curve = np.stack([curve[:, 0], moving_average(curve[:, 1], smoothing)], axis=1)
+                curve = np.stack([curve[:, 0], moving_average(curve[:, 1], len(curve) // _WINDOWS)], axis=1)
             marks: palette.Look = {"marker": "o", "markersize": 2.5} if len(curve) < 25 else {}
             axes.plot(*curve.T, color=colour, linestyle=dash, linewidth=1.2, gid=f"{stage}/{quantity}", **marks)
         axes.margins(x=0.02)
@@ -54,14 +54,13 @@ def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "", s
     return figure
 
 
-def moving_average(values: np.ndarray, weight: float) -> np.ndarray:
-    """[K] exponential moving average with bias correction, so that it starts at the first value instead of at zero."""
-    average, total, result = 0.0, 0.0, np.empty(len(values))
-    for index, value in enumerate(values):
-        average = weight * average + (1 - weight) * value
-        total = weight * total + (1 - weight)
-        result[index] = average / total
-    return result
+def moving_average(values: np.ndarray, window: int) -> np.ndarray:
+    """[K] mean over ``window`` values centred on each, fewer at the ends: unlike an exponential average, it does not lag."""
+    before, after = window // 2, window - window // 2
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    index = np.arange(len(values))
+    low, high = np.maximum(index - before, 0), np.minimum(index + after, len(values))
+    return (total[high] - total[low]) / (high - low)
 
 
 def _panels(curves: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:

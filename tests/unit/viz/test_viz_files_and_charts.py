@@ -112,9 +112,11 @@ def test_curves_share_a_panel_by_quantity():
         draw_training_curves({"train/loss": np.array([[0, np.nan]])})
 
 
-def test_the_moving_average_starts_at_the_first_value_and_keeps_constants():
-    np.testing.assert_allclose(moving_average(np.full(20, 3.0), 0.9), 3.0)
-    np.testing.assert_allclose(moving_average(np.array([1.0, 3.0]), 0.5), [1.0, (0.25 * 1 + 0.5 * 3) / 0.75])
+def test_the_moving_average_neither_lags_nor_bends_at_the_ends():
+    np.testing.assert_allclose(moving_average(np.full(20, 3.0), 5), 3.0)
+    ramp = np.arange(40.0)
+    np.testing.assert_allclose(moving_average(ramp, 5)[2:-2], ramp[2:-2])
+    np.testing.assert_allclose(moving_average(np.array([0.0, 3.0, 6.0]), 3), [1.5, 3.0, 4.5])
 
 
 def test_without_matplotlib_the_extra_is_named():

@@ -22,7 +22,8 @@ _PANEL_IN = (3.0, 1.9)
 def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "") -> Figure:
     """Curves [K, 2] of (step, value) by name, ``train/<quantity>`` and ``val/<quantity>`` of one quantity in one panel.
 
-    Curves of more than 50 points are drawn faintly, with a moving average over 1/20 of their length on top. Values that are not finite are left out. Raises ``InputError`` when there is nothing to draw.
+    Curves of more than 50 points are drawn faintly, with a moving average over 1/20 of their length on top. Values that
+    are not finite are left out. Raises ``InputError`` when there is nothing to draw.
     """
     panels = _panels(curves)
     columns = min(_COLUMNS, len(panels))

@@ -62,15 +62,17 @@ class PlannerModel(nn.Module):
 
     def decode(self, features: SceneFeatures, points: Tensor, level: int | Tensor) -> tuple[LayerProposals, ...]:
         """Refine noisy ``points`` [B, M, T, 2] (metres) at noise ``level`` (one number, or [B]): one entry per layer."""
-        return cast(tuple[LayerProposals, ...], self.decoder(features, points, level))
+        origins = self.anchors.expand_as(points) if self.config.offsets_from_anchors else None
+        return cast(tuple[LayerProposals, ...], self.decoder(features, points, level, origins))
 
-    def forward(self, inputs: PlannerInputs, noise: Tensor, jumps: JumpTable = REFERENCE) -> Proposals:
-        """Plan. ``noise`` [B, M, T, 2] is the only randomness: standard normal, drawn by the caller (zeros are fine too)."""
+    def denoise(
+        self, features: SceneFeatures, noise: Tensor, jumps: JumpTable = REFERENCE
+    ) -> tuple[tuple[LayerProposals, ...], ...]:
+        """The passes of ``jumps`` from the noised anchors: one entry per pass, each with one entry per layer."""
         config = self.config
-        expected = (inputs.batch_size, *config.noise_shape)
+        expected = (len(features.bev), *config.noise_shape)
         if tuple(noise.shape) != expected:
             raise InputError(f"noise must have shape {list(expected)} [B, M, T, 2], got {list(noise.shape)}.")
-        features = self.encode(inputs)
         x_t = config.schedule.add_noise(config.normalizer.normalize(self.anchors), noise, jumps.start_level)
         passes = []
         for from_level, to_level in jumps.jumps:
@@ -80,7 +82,13 @@ class PlannerModel(nn.Module):
             if to_level != CLEAN:
                 x0_hat = config.normalizer.normalize(layers[-1].poses[..., :2])
                 x_t = step(x_t, x0_hat, from_level, to_level, config.schedule, clips_prediction=jumps.clips_prediction)
-        return Proposals(passes=tuple(passes), agents=features.agents, bev_logits=features.bev_logits)
+        return tuple(passes)
+
+    def forward(self, inputs: PlannerInputs, noise: Tensor, jumps: JumpTable = REFERENCE) -> Proposals:
+        """Plan. ``noise`` [B, M, T, 2] is the only randomness: standard normal, drawn by the caller (zeros are fine too)."""
+        features = self.encode(inputs)
+        passes = self.denoise(features, noise, jumps)
+        return Proposals(passes=passes, agents=features.agents, bev_logits=features.bev_logits)
 
     def _check_inputs(self, inputs: PlannerInputs) -> None:
         layout = self.config.inputs

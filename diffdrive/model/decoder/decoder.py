@@ -29,9 +29,12 @@ class TrajectoryDecoder(nn.Module):
         """What each layer samples from the BEV map [B, D, H, W]."""
         return tuple(cast(DecoderLayer, layer).bev_sampling.values(bev) for layer in self.layers)
 
-    def forward(self, features: SceneFeatures, points: Tensor, level: int | Tensor) -> tuple[LayerProposals, ...]:
+    def forward(
+        self, features: SceneFeatures, points: Tensor, level: int | Tensor, origins: Tensor | None = None
+    ) -> tuple[LayerProposals, ...]:
         """``points`` [B, M, T, 2] metres; ``level`` one number or [B]. One entry per layer, the last is the best refined.
 
+        The first layer adds its offsets to ``origins`` (as ``points``; None: to the points), the next to what it proposed.
         Every layer starts from the same query and only points travel down the cascade, without gradients between layers.
         """
         if points.ndim != 4 or tuple(points.shape[2:]) != (self.num_poses, 2):
@@ -40,8 +43,9 @@ class TrajectoryDecoder(nn.Module):
             level = torch.full((len(points),), level, device=points.device)
         level_embedding = self.level_encoder(level)
         query = self.point_encoder(points)
+        origins = points if origins is None else origins
         proposals = []
         for layer, bev_values in zip(self.layers, features.bev_values, strict=True):
-            proposals.append(layer(query, points, level_embedding, features, bev_values))
-            points = proposals[-1].poses[..., :2].detach()
+            proposals.append(layer(query, points, level_embedding, features, bev_values, origins))
+            points = origins = proposals[-1].poses[..., :2].detach()
         return tuple(proposals)

@@ -35,19 +35,22 @@ class DecoderLayer(nn.Module):
         self.head = ProposalHead(config)
 
     def forward(
-        self, query: Tensor, points: Tensor, level: Tensor, features: SceneFeatures, bev_values: Tensor
+        self, query: Tensor, points: Tensor, level: Tensor, features: SceneFeatures, bev_values: Tensor, origins: Tensor
     ) -> LayerProposals:
-        """``query`` [B, M, D] and ``points`` [B, M, T, 2] metres at the embedded noise ``level`` [B, 1, D]."""
+        """``query`` [B, M, D] and ``points`` [B, M, T, 2] metres at the embedded noise ``level`` [B, 1, D].
+
+        The map is looked at around ``points``; offsets are added to ``origins`` [B, M, T, 2].
+        """
         query = self.bev_sampling(query, points, bev_values)
         query = self.agent_norm(query + self.dropout(_attend(self.agent_attention, query, features.agent_queries)))
         query = self.ego_norm(query + self.dropout(_attend(self.ego_attention, query, features.ego_query)))
         query = self.ffn_norm(self.ffn(query))
         scale, shift = self.modulation(level).chunk(2, dim=-1)
-        return self.head(query * (1.0 + scale) + shift, points)
+        return self.head(query * (1.0 + scale) + shift, origins)
 
 
 class ProposalHead(nn.Module):
-    """Offsets from the given points, headings, and one score per proposal."""
+    """Offsets from the given origins, headings, and one score per proposal."""
 
     def __init__(self, config: PlannerConfig) -> None:
         super().__init__()
@@ -63,9 +66,9 @@ class ProposalHead(nn.Module):
         last = cast(nn.Linear, self.score[-1])
         nn.init.constant_(last.bias, -math.log((1.0 - SCORE_PRIOR) / SCORE_PRIOR))
 
-    def forward(self, query: Tensor, points: Tensor) -> LayerProposals:
+    def forward(self, query: Tensor, origins: Tensor) -> LayerProposals:
         raw = self.regression(query).unflatten(-1, (self.num_poses, 3))
-        poses = torch.cat((points + raw[..., :2], torch.tanh(raw[..., 2:]) * math.pi), dim=-1)
+        poses = torch.cat((origins + raw[..., :2], torch.tanh(raw[..., 2:]) * math.pi), dim=-1)
         return LayerProposals(poses, self.score(query)[..., 0])
 
 

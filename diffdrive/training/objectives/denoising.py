@@ -67,11 +67,15 @@ def planner_losses(
 
     ``slots`` [B, A] matches agent slots to target rows; None finds the cheapest matching.
     """
-    positive = nearest_anchor(anchors, targets.trajectory)
-    terms = {
-        f"trajectory_{index}": imitation_loss(layer, targets.trajectory, positive, weights)
-        for index, layer in enumerate(layers)
-    }
+    terms = trajectory_losses(layers, targets.trajectory, anchors, weights)
     agent_class, agent_box = agent_losses(perceived.agents, targets.agent_states, targets.agent_labels, weights, slots)
     bev = F.cross_entropy(perceived.bev_logits, targets.bev_semantic)
     return LossTerms({**terms, "agent_class": agent_class, "agent_box": agent_box, "bev_semantic": weights.bev_semantic * bev})
+
+
+def trajectory_losses(
+    layers: tuple[LayerProposals, ...], trajectory: Tensor, anchors: Tensor, weights: ObjectiveWeights
+) -> dict[str, Tensor]:
+    """Terms ``trajectory_0`` .. one per decoder layer, against the driven ``trajectory`` [B, T, 3]."""
+    positive = nearest_anchor(anchors, trajectory)
+    return {f"trajectory_{index}": imitation_loss(layer, trajectory, positive, weights) for index, layer in enumerate(layers)}

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -11,7 +12,8 @@ from diffdrive.model.decoder.bev_sampling import BevSampling
 from diffdrive.model.decoder.embeddings import sine_level, sine_points
 from diffdrive.tensors import PlannerInputs
 
-CONFIG = nano()
+# Offsets from the points, as the public model has them; test_anchored_offsets.py is about the other kind.
+CONFIG = dataclasses.replace(nano(), offsets_from_anchors=False)
 
 
 def _fan(config: PlannerConfig) -> Tensor:
@@ -205,7 +207,7 @@ def test_anchors_that_do_not_fit_are_an_error() -> None:
 
 def test_inputs_or_noise_of_another_size_are_an_error(model: PlannerModel) -> None:
     inputs = _inputs(CONFIG, 1, 0)
-    with pytest.raises(InputError, match=r"camera of shape \[3, 128, 512\]"):
+    with pytest.raises(InputError, match=r"camera of shape \[3, 96, 384\]"):
         model.encode(PlannerInputs(camera=inputs.camera[..., ::2], lidar=inputs.lidar, status=inputs.status))
     with pytest.raises(InputError, match="noise must have shape"):
         model(inputs, torch.zeros(2, *CONFIG.noise_shape))

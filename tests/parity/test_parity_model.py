@@ -1,6 +1,8 @@
 """The network against arrays recorded from the public implementation, through the same code as tools/parity_model.py."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path.insert(0, str(TOOLS))
 
+import parity_model  # noqa: E402
 from golden_fill import golden_model, golden_state  # noqa: E402
 from parity_model import Recorded, compare  # noqa: E402
 
@@ -51,16 +54,34 @@ def test_the_public_model_has_its_known_size(model: PlannerModel) -> None:
     assert len(model.state_dict()) == 763
 
 
-def test_a_public_checkpoint_imports_to_equal_outputs(recorded: Recorded, model: PlannerModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [np.nan, 2e-4])
+def test_one_wrong_value_is_enough_to_disagree(change: float) -> None:
+    theirs = np.zeros((2, 3), np.float32)
+    ours = torch.zeros(2, 3)
+    assert parity_model._array("eval/x", ours, theirs).agrees
+    ours[1, 2] = change
+    assert not parity_model._array("eval/x", ours, theirs).agrees
+    assert not parity_model._array("eval/x", torch.zeros(3, 2), theirs).agrees
+    assert not parity_model._array("eval/x", None, theirs).agrees
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Removed at once: pytest would keep half a gigabyte of weights per run."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_public_checkpoint_imports_to_equal_outputs(recorded: Recorded, model: PlannerModel, scratch: Path) -> None:
     anchors = torch.from_numpy(recorded["in/anchors"])
     shapes = {reference_key(name): tuple(value.shape) for name, value in model.state_dict().items()}
     state = golden_state(shapes, anchors, "a")
-    download = tmp_path / "public_checkpoint_without_extension"
+    download = scratch / "public_checkpoint_without_extension"
     torch.save({"epoch": 99, "state_dict": {PREFIX + key: value for key, value in state.items()}}, download)
 
     imported = import_reference(download)
-    save_checkpoint(tmp_path / "imported", imported, {"source": download.name})
-    loaded = load_checkpoint(tmp_path / "imported")
+    save_checkpoint(scratch / "imported", imported, {"source": download.name})
+    loaded = load_checkpoint(scratch / "imported")
 
     inputs = PlannerInputs(
         camera=torch.from_numpy(recorded["in/camera_uint8_hwc"][:1]).permute(0, 3, 1, 2) / 255.0,

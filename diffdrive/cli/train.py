@@ -33,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if args.cache_only:
         return 0
     result = fit(config, cache, resume=args.resume)
+    if result is None:
+        return 0
     for name, value in result.metrics.items():
         print(f"{name:<9} {value:.3f}")
     print(f"planner   '{result.export}' ({(time.monotonic() - start) / 60:.1f} min)")

@@ -50,6 +50,9 @@ class DataConfig:
     cache: Path = Path("out/features")
     """Feature caches live here, one folder per (layouts, source, scenes)."""
 
+    features: Path | None = None
+    """One finished feature cache to use as it is, without looking at ``source``; only its layouts must fit the planner."""
+
     max_scenes: int | None = None
     """Use at most this many scenes, evenly spread over the source."""
 
@@ -119,6 +122,28 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderStageConfig:
+    """An optional second stage: perception frozen, its output kept in memory, the decoder alone trained on."""
+
+    epochs: int = 0
+    """0 leaves the stage out."""
+
+    batch_size: int = 32
+    lr: float = 1e-3
+    min_lr: float = 1e-5
+    weight_decay: float = 1e-2
+    ema_decay: float = 0.995
+    gradient_clip_norm: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1 or not 0 < self.min_lr <= self.lr or not 0 < self.ema_decay < 1:
+            raise InputError(
+                f"DecoderStageConfig needs epochs >= 0, batch_size >= 1, 0 < min_lr <= lr and 0 < ema_decay < 1, got "
+                f"{self.epochs}, {self.batch_size}, {self.min_lr}, {self.lr}, {self.ema_decay}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """One training run."""
 
@@ -140,6 +165,7 @@ class TrainingConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    decoder_stage: DecoderStageConfig = field(default_factory=DecoderStageConfig)
     seed: int = 0
     epochs: int = 20
     max_minutes: float | None = None
@@ -153,8 +179,14 @@ class TrainingConfig:
     channels_last: bool = True
     accelerator: str = "auto"
     devices: int = 1
+    """GPUs, or processes on a CPU. Two processes of one thread train faster on two cores than one of two threads: they wait
+    for each other once a step instead of once an operation."""
+
     threads: int | None = None
-    """CPU threads of torch; None leaves its choice."""
+    """CPU threads of torch in each process; None leaves its choice."""
+
+    with_ego_status_mlp: bool = False
+    """Also fit the blind baseline on the same split and put it beside the exported planner, for comparisons."""
 
     half_precision_export: bool = False
     """Store the exported weights in half precision: half the size, and what a small planner ships with."""

@@ -40,7 +40,9 @@ class BatchLoader:
     def __iter__(self) -> Iterator[PackedBatch]:
         epoch, first = divmod(self.step(), max(len(self), 1)) if self.seed is not None else (0, 0)
         for index in range(first, len(self)):
-            yield self.cache.batch(self.rows_of(epoch, index))
+            rows = self.rows_of(epoch, index)
+            if len(rows):
+                yield self.cache.batch(rows)
 
     def state_dict(self) -> dict[str, int]:
         """Nothing to keep: the place in the data follows from the trainer's step. Says to Lightning that resuming is exact."""
@@ -50,12 +52,12 @@ class BatchLoader:
         """See ``state_dict``."""
 
     def rows_of(self, epoch: int, index: int) -> np.ndarray:
-        """Rows of batch ``index`` of ``epoch`` on this rank."""
+        """Rows of batch ``index`` of ``epoch`` on this rank; the last batch of an unshuffled epoch may be short."""
         order = self.rows
         if self.seed is not None:
             order = np.random.default_rng((self.seed, epoch)).permutation(order)
-        start = (index * self.world_size + self.rank) * self.batch_size
-        return order[start : start + self.batch_size]
+        share = self.batch_size * self.world_size
+        return order[index * share : (index + 1) * share][self.rank :: self.world_size]
 
 
 class PlannerDataModule(pl.LightningDataModule):

@@ -3,13 +3,14 @@
 out/train/<name>/config.yaml              what ran
                  checkpoints/last.ckpt    resume from here
                  checkpoints/best.ckpt    smallest val/ade
-                 log/metrics.csv          every logged number
+                 log-0/metrics.csv        every logged number (log-1 after resuming)
                  anchors.npy, .json       when they were clustered for this run
                  export/                  the planner: weights, config, data recipe, metrics
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable
@@ -33,6 +34,8 @@ from diffdrive.model.checkpoint import save_checkpoint
 from diffdrive.training.cache_builder import open_or_build
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.data_module import PlannerDataModule
+from diffdrive.training.decoder_stage import train_decoder
+from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
 from diffdrive.training.feature_cache import CacheSpec, FeatureCache
 from diffdrive.training.lightning import pl
 from diffdrive.training.lightning_module import PlannerLightningModule
@@ -55,8 +58,10 @@ class FitResult:
 
 def open_cache(config: TrainingConfig, *, workers: int = 1, progress: Callable[[int, int], None] | None = None) -> FeatureCache:
     """The features of the configured scenes, built first where they are not there yet."""
-    source = open_source(config.data.source)
     planner = planner_config(config.preset, config.planner)
+    if config.data.features is not None:
+        return _finished_cache(config.data.features, planner)
+    source = open_source(config.data.source)
     tokens = tuple(source.tokens)
     if config.data.max_scenes is not None and config.data.max_scenes < len(tokens):
         tokens = tuple(tokens[i] for i in np.linspace(0, len(tokens) - 1, config.data.max_scenes).astype(int))
@@ -65,10 +70,17 @@ def open_cache(config: TrainingConfig, *, workers: int = 1, progress: Callable[[
     return open_or_build(config.data.cache, spec, partial(open_source, config.data.source), workers=workers, progress=progress)
 
 
-def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | None = None) -> FitResult:
+def _finished_cache(folder: Path, planner: PlannerConfig) -> FeatureCache:
+    cache = FeatureCache(folder)
+    cache.expect(replace(cache.spec, inputs=planner.inputs, targets=planner.targets))
+    return cache
+
+
+def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | None = None) -> FitResult | None:
     """Train, keep the best weights, export them.
 
-    ``resume`` is a ``.ckpt`` of this run. Raises ``InputError`` for data, anchors or a checkpoint that do not fit.
+    ``resume`` is a ``.ckpt`` of this run. With ``devices`` > 1 Lightning starts this program once more per device; all but
+    the first return None. Raises ``InputError`` for data, anchors or a checkpoint that do not fit.
     """
     if resume is not None and not resume.is_file():
         raise InputError(f"Checkpoint '{resume}' to resume from does not exist. Give a .ckpt file, e.g. checkpoints/last.ckpt.")
@@ -89,26 +101,34 @@ def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | None = No
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
     trainer.save_checkpoint(config.folder / "checkpoints" / "last.ckpt")
     metrics = _take_best(trainer, module, data, best)
-    return _export(config, module, data, metrics)
+    if config.decoder_stage.epochs:
+        metrics |= _decoder_stage(config, trainer, module, data)
+    return _export(config, module, data, metrics) if trainer.is_global_zero else None
 
 
 def planner_and_anchors(config: TrainingConfig, cache: FeatureCache, rows: np.ndarray) -> tuple[PlannerConfig, Tensor]:
     planner = planner_config(config.preset, config.planner)
-    kept = config.folder / "anchors.npy"
-    if config.anchors is not None:
-        anchors = AnchorSet.load(config.anchors)
-    elif kept.is_file():
-        anchors = AnchorSet.load(kept)
-    else:
-        source = f"{cache.spec.source}, {len(rows)} training scenes of '{config.name}'"
-        driven = cache.column("trajectory")[rows]
-        anchors = fit_anchors(driven, planner.num_modes, config.seed, source, planner.targets.interval_s)
-        anchors.save(kept)
+    anchors = AnchorSet.load(config.anchors) if config.anchors is not None else _clustered(config, planner, cache, rows)
     if "normalizer" not in config.planner:
         box = anchors.bounds
         normalizer = BoxNormalizer(x_min_m=box.x_min_m, x_max_m=box.x_max_m, y_min_m=box.y_min_m, y_max_m=box.y_max_m)
         planner = replace(planner, normalizer=normalizer)
     return planner, torch.from_numpy(anchors.points.copy())
+
+
+def _clustered(config: TrainingConfig, planner: PlannerConfig, cache: FeatureCache, rows: np.ndarray) -> AnchorSet:
+    """Anchors of the scenes at ``rows``; those that an earlier process made of the same scenes are taken again."""
+    kept = config.folder / "anchors.npy"
+    scenes = hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:8]
+    source = f"{cache.spec.source}, {len(rows)} training scenes (cache {cache.spec.key[:12]}, rows {scenes})"
+    if kept.is_file():
+        anchors = AnchorSet.load(kept)
+        if (anchors.source, anchors.num_modes, anchors.seed) == (source, planner.num_modes, config.seed):
+            return anchors
+    driven = cache.column("trajectory")[rows]
+    anchors = fit_anchors(driven, planner.num_modes, config.seed, source, planner.targets.interval_s)
+    anchors.save(kept)
+    return anchors
 
 
 def _trainer(config: TrainingConfig, *, has_validation: bool) -> tuple[pl.callbacks.ModelCheckpoint | None, pl.Trainer]:
@@ -123,6 +143,7 @@ def _trainer(config: TrainingConfig, *, has_validation: bool) -> tuple[pl.callba
     trainer = pl.Trainer(
         accelerator=config.accelerator,
         devices=config.devices,
+        strategy="auto" if config.devices == 1 else "ddp",
         precision=config.precision,  # type: ignore[arg-type]
         max_epochs=config.epochs,
         max_steps=-1 if config.max_steps is None else config.max_steps,
@@ -154,6 +175,22 @@ def _take_best(
         saved = torch.load(best.best_model_path, map_location="cpu", weights_only=False)
         module.load_state_dict(saved["state_dict"])
         module.on_load_checkpoint(saved)
+    return _validate(trainer, module, data)
+
+
+def _decoder_stage(
+    config: TrainingConfig, trainer: pl.Trainer, module: PlannerLightningModule, data: PlannerDataModule
+) -> dict[str, float]:
+    """Continue with the decoder alone, from the averaged weights; every process computes the same. Returns new metrics."""
+    if module.average is not None:
+        module.model.load_state_dict(module.average.state)
+        module.average = None
+    rows = data.split
+    train_decoder(module.model, data.cache, rows.train, rows.validation, config.decoder_stage, config.weights, seed=config.seed)
+    return _validate(trainer, module, data) if len(rows.validation) else {}
+
+
+def _validate(trainer: pl.Trainer, module: PlannerLightningModule, data: PlannerDataModule) -> dict[str, float]:
     (metrics,) = trainer.validate(module, datamodule=data, verbose=False)
     return {name.removeprefix("val/"): float(value) for name, value in metrics.items()}
 
@@ -165,6 +202,10 @@ def _export(
     with module.averaged_weights():
         metadata = {"name": config.name, "validation": metrics}
         save_checkpoint(export, _plain_copy(module.model), metadata, half=config.half_precision_export)
+    if config.with_ego_status_mlp:
+        blind = fit_ego_status_mlp(data.cache, data.split, training=EgoStatusMLPTraining(seed=config.seed))
+        blind.model.save(export)
+        metrics = metrics | {"ego_status_mlp_ade": blind.ade, "ego_status_mlp_fde": blind.fde}
     _write(export / "data.json", json.dumps(_recipe(config, data), indent=2) + "\n")
     steps = {"steps": int(module.global_step), "epochs": int(module.current_epoch)}
     _write(export / "metrics.json", json.dumps({"validation": metrics, **steps}, indent=2) + "\n")

@@ -160,4 +160,6 @@ class PlannerLightningModule(pl.LightningModule):
     def _elapsed_fraction(self) -> float:
         if not self.config.optimizer.anneal_by_time or self.config.max_minutes is None:
             return 0.0
-        return self._elapsed_s() / (60.0 * self.config.max_minutes)
+        fraction = self._elapsed_s() / (60.0 * self.config.max_minutes)
+        # Every process must take the same step, so the first one's clock counts.
+        return float(self.trainer.strategy.broadcast(fraction))

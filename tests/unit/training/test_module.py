@@ -155,9 +155,14 @@ def test_anchors_are_clustered_once_and_give_the_box(tiny_config: TrainingConfig
     planner, anchors = planner_and_anchors(tiny_config, tiny_cache, np.arange(9))
     box = json.loads((tiny_config.folder / "anchors.json").read_text())["normalizer"]
     assert dataclasses.asdict(planner.normalizer) == box
-    again, kept = planner_and_anchors(tiny_config, tiny_cache, np.arange(3))
+    (tiny_config.folder / "anchors.npy").touch()
+    before = (tiny_config.folder / "anchors.npy").stat().st_mtime_ns
+    again, kept = planner_and_anchors(tiny_config, tiny_cache, np.arange(9))
     assert torch.equal(anchors, kept)
     assert again == planner
+    assert (tiny_config.folder / "anchors.npy").stat().st_mtime_ns == before
+    _, others = planner_and_anchors(tiny_config, tiny_cache, np.arange(2, 11))
+    assert not torch.equal(anchors, others), "other scenes need other anchors"
     explicit = dataclasses.replace(tiny_config, planner={**tiny_config.planner, "normalizer": {"x_max_m": 99.0}})
     assert planner_and_anchors(explicit, tiny_cache, np.arange(9))[0].normalizer.x_max_m == 99.0
 
@@ -175,6 +180,8 @@ def test_every_row_once_an_epoch_and_every_rank_its_own(tiny_cache: FeatureCache
     assert loader.rows_of(0, 0).tolist() != loader.rows_of(1, 0).tolist()
     assert len(BatchLoader(cache=tiny_cache, rows=rows, batch_size=5, seed=3)) == 2
     assert len(BatchLoader(cache=tiny_cache, rows=rows, batch_size=5)) == 3
+    ends = [BatchLoader(cache=tiny_cache, rows=rows, batch_size=5, rank=rank, world_size=2).rows_of(0, 1) for rank in range(2)]
+    assert [end.tolist() for end in ends] == [[110], [111]], "the last rows are shared out, so no rank has none"
 
 
 def test_no_map_is_on_both_sides_of_the_split() -> None:
@@ -206,6 +213,7 @@ def test_the_blind_baseline_learns_and_survives_a_round_trip(tiny_cache: Feature
 
 def test_a_whole_run_leaves_a_planner_that_loads(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
     result = fit(tiny_config, tiny_cache)
+    assert result is not None
     assert set(result.metrics) == {"ade", "fde", "min_ade", "loss"}
     recipe = json.loads((result.export / "data.json").read_text())
     assert recipe["validation_locations"] == ["town-3"]
@@ -222,6 +230,7 @@ def test_a_whole_run_leaves_a_planner_that_loads(tiny_config: TrainingConfig, ti
         distances.append((poses[..., :2] - batch.trajectory[..., :2]).norm(dim=-1))
     assert float(torch.cat(distances).mean()) == pytest.approx(result.metrics["ade"], rel=1e-4)
     resumed = fit(dataclasses.replace(tiny_config, epochs=3), tiny_cache, resume=result.folder / "checkpoints" / "last.ckpt")
+    assert resumed is not None
     assert json.loads((resumed.export / "metrics.json").read_text())["steps"] == 12
 
 

@@ -1,0 +1,92 @@
+"""The second stage: only the decoder moves, and the best epoch stays."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_PLANNER
+
+from diffdrive.contracts import InputError
+from diffdrive.model import PlannerModel, planner_config
+from diffdrive.model.checkpoint import load_checkpoint
+from diffdrive.training.config import DecoderStageConfig, TrainingConfig
+from diffdrive.training.decoder_stage import displacement, encode_scenes, train_decoder
+from diffdrive.training.feature_cache import FeatureCache
+from diffdrive.training.fit import fit
+from diffdrive.training.objectives import ObjectiveWeights
+
+ROWS = np.arange(9)
+HELD = np.arange(9, 12)
+STAGE = DecoderStageConfig(epochs=15, batch_size=3, lr=3e-3, ema_decay=0.5)
+
+
+@pytest.fixture
+def model() -> PlannerModel:
+    torch.manual_seed(0)
+    config = planner_config("nano", TINY_PLANNER)
+    return config.build(torch.randn(config.anchor_shape, generator=torch.Generator().manual_seed(1)) * 5)
+
+
+def state(model: PlannerModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def test_kept_scenes_decode_as_the_model_itself_does(model: PlannerModel, tiny_cache: FeatureCache) -> None:
+    scenes = encode_scenes(model, tiny_cache, ROWS)
+    batch = tiny_cache.batch(ROWS)
+    noise = torch.zeros(len(ROWS), *model.config.noise_shape)
+    with torch.no_grad():
+        direct = model(batch.inputs(model.config.inputs), noise)
+        kept = model.denoise(scenes.features(model, torch.arange(len(ROWS))), noise)
+    torch.testing.assert_close(kept[-1][-1].poses, direct.poses, atol=2e-2, rtol=1e-2)  # half precision in between
+
+
+def test_only_the_decoder_moves_and_it_gets_better(model: PlannerModel, tiny_cache: FeatureCache) -> None:
+    before = state(model)
+    result = train_decoder(model, tiny_cache, ROWS, ROWS, STAGE, ObjectiveWeights(), seed=0)
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed
+    assert all(name.startswith("decoder.") for name in changed)
+    assert result.ade < result.ade_before
+    assert displacement(model, encode_scenes(model, tiny_cache, ROWS)) == pytest.approx(result.ade, abs=1e-4)
+
+
+def test_a_stage_that_does_not_help_leaves_the_model_alone(model: PlannerModel, tiny_cache: FeatureCache) -> None:
+    before = state(model)
+    wild = dataclasses.replace(STAGE, epochs=1, lr=1e6, ema_decay=0.01)
+    result = train_decoder(model, tiny_cache, ROWS, HELD, wild, ObjectiveWeights(), seed=0)
+    assert (result.best_epoch, result.ade) == (0, result.ade_before)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_same_seed_same_decoder(tiny_cache: FeatureCache, model: PlannerModel) -> None:
+    start = state(model)
+    runs = []
+    for _ in range(2):
+        model.load_state_dict(start)
+        train_decoder(model, tiny_cache, ROWS, HELD, STAGE, ObjectiveWeights(), seed=3)
+        runs.append(state(model))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_bad_stages_are_refused() -> None:
+    with pytest.raises(InputError, match="epochs >= 0"):
+        DecoderStageConfig(epochs=-1)
+
+
+def test_a_run_ends_with_the_stage_that_its_config_asks_for(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
+    # Without validation scenes the stage is judged by the scenes it learns, so it must find something better.
+    data = dataclasses.replace(tiny_config.data, validation_locations=(), validation_fraction=0.0)
+    config = dataclasses.replace(tiny_config, epochs=1, data=data)
+    plain = fit(config, tiny_cache)
+    stage = dataclasses.replace(STAGE, epochs=6)
+    staged = fit(dataclasses.replace(config, name="staged", decoder_stage=stage), tiny_cache)
+    assert plain is not None
+    assert staged is not None
+    one, two = load_checkpoint(plain.export).state_dict(), load_checkpoint(staged.export).state_dict()
+    moved = {name for name in one if not torch.equal(one[name], two[name])}
+    assert moved
+    assert all(name.startswith("decoder.") for name in moved)

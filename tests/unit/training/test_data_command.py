@@ -41,6 +41,7 @@ def test_unknown_keys_name_the_closest(config_file: Path, capsys: pytest.Capture
     assert "optimizer has no key 'learning'. Known keys: anneal_by_time" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_planner(config_file: Path) -> None:
     words = ["train", "--config", str(config_file), "devices=2", "threads=1", "epochs=1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[3])}

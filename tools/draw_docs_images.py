@@ -19,7 +19,7 @@ from diffdrive.viz import PlanOverlay, draw_anchors, draw_scene, draw_town, save
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-PLAN_SCENE = "town9002-log04-98000000"
+PLAN_SCENE = "town9002-log04-100000000"
 TOWN_SCENE = "town9001-log02-84800000"
 
 

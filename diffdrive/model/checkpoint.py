@@ -132,8 +132,11 @@ def _reference_state(file: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint can stop the unpickler anywhere, with any error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"'{file}' cannot be read as a checkpoint of plain tensors: {reason}") from error
+        # torch's own message advises to load it with code execution allowed, which is no way out.
+        raise InputError(
+            f"'{file}' cannot be read as a checkpoint of plain tensors ({type(error).__name__}): it is damaged, or no file "
+            "that Lightning wrote. Give the published file as it was downloaded."
+        ) from error
     state = loaded.get("state_dict") if isinstance(loaded, Mapping) else None
     if not isinstance(state, Mapping):
         raise InputError(f"'{file}' is not a Lightning checkpoint: it has no 'state_dict'.")

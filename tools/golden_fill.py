@@ -50,7 +50,7 @@ def golden_state(shapes: Mapping[str, tuple[int, ...]], anchors: Tensor, salt: s
 
 def golden_model(anchors: Tensor, salt: str) -> PlannerModel:
     """Our base model with the golden weights, in evaluation state."""
-    model = base().build(anchors)
+    model = PlannerModel(base(), anchors)
     shapes = {reference_key(key): tuple(value.shape) for key, value in model.state_dict().items()}
     golden = golden_state(shapes, anchors, salt)
     model.load_state_dict({key: golden[reference_key(key)] for key in model.state_dict()}, strict=True)

@@ -165,7 +165,7 @@ def _assembled(config: PlannerConfig, state: Mapping[str, Tensor], where: str) -
 
 
 def _blank(config: PlannerConfig) -> PlannerModel:
-    return config.build(torch.zeros(config.anchor_shape))
+    return PlannerModel(config, torch.zeros(config.anchor_shape))
 
 
 def _check_names(expected: Iterable[str], given: Iterable[str], where: str) -> None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import BoxNormalizer, NoiseSchedule
 from diffdrive.tensors import InputLayout, TargetLayout
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from diffdrive.model.planner import PlannerModel
 
 NUM_STAGES = 4
 DEEPEST_STRIDE = 32
@@ -142,12 +137,6 @@ class PlannerConfig:
     def noise_shape(self) -> tuple[int, int, int]:
         """Of one sample's noise: [M, T, 2]."""
         return self.anchor_shape
-
-    def build(self, anchors: Tensor) -> PlannerModel:
-        """The network with random weights around ``anchors`` [M, T, 2] metres. Raises ``InputError`` if they do not fit."""
-        from diffdrive.model.planner import PlannerModel
-
-        return PlannerModel(self, anchors)
 
 
 def base() -> PlannerConfig:

@@ -213,7 +213,7 @@ def _export(
 
 
 def _plain_copy(model: PlannerModel) -> PlannerModel:
-    copy = model.config.build(model.anchors.cpu())
+    copy = PlannerModel(model.config, model.anchors.cpu())
     copy.load_state_dict({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
     return copy.eval()
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.model import PlannerConfig, SceneFeatures
+from diffdrive.model import PlannerConfig, PlannerModel, SceneFeatures
 from diffdrive.training.augmentation import mirror_some
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.feature_cache import PackedBatch
@@ -36,7 +36,7 @@ class PlannerLightningModule(pl.LightningModule):
         # The initial weights are part of the run, so they come from its seed, not from what was drawn before.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = planner.build(anchors)
+            self.model = PlannerModel(planner, anchors)
         if config.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.rate = LearningRate(config=config.optimizer, epochs=config.epochs, steps_per_epoch=steps_per_epoch)

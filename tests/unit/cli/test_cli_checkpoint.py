@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from diffdrive.cli.main import main
-from diffdrive.model import planner_config
+from diffdrive.model import PlannerModel, planner_config
 from diffdrive.model.checkpoint import save_checkpoint
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     config = planner_config("nano", overrides=["num_modes=3", "query_layers=1", "fusion_layers=1"])
-    save_checkpoint(tmp_path / "small", config.build(torch.zeros(config.anchor_shape)), {"trained_on": "nothing"})
+    save_checkpoint(tmp_path / "small", PlannerModel(config, torch.zeros(config.anchor_shape)), {"trained_on": "nothing"})
     return tmp_path / "small"
 
 

@@ -20,7 +20,7 @@ from diffdrive.cli.main import main
 from diffdrive.contracts import InputError
 from diffdrive.evaluation import Candidate, evaluate, sections
 from diffdrive.evaluation.lineup import PLANNERS, lineup
-from diffdrive.model import nano
+from diffdrive.model import PlannerModel, nano
 from diffdrive.model.checkpoint import save_checkpoint
 from diffdrive.scene import (
     Agents,
@@ -82,7 +82,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     anchors = torch.zeros(nano().anchor_shape)
     anchors[..., 0] = torch.arange(1.0, 21.0)[:, None] * torch.arange(1, 9) * 0.25
-    save_checkpoint(folder, nano().build(anchors))
+    save_checkpoint(folder, PlannerModel(nano(), anchors))
     EgoStatusMLP().save(folder)
     return folder
 

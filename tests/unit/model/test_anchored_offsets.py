@@ -13,7 +13,7 @@ from diffdrive.tensors import PlannerInputs
 def planner(is_anchored: bool) -> PlannerModel:
     torch.manual_seed(0)
     config = dataclasses.replace(planner_config("nano"), offsets_from_anchors=is_anchored)
-    return config.build(torch.randn(config.anchor_shape) * 5).eval()
+    return PlannerModel(config, torch.randn(config.anchor_shape) * 5).eval()
 
 
 def scene(model: PlannerModel) -> PlannerInputs:

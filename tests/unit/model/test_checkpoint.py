@@ -15,7 +15,7 @@ CONFIG = planner_config("nano", {"normalizer": {"x_max_m": 60.0}}, ["num_modes=3
 @pytest.fixture(scope="module")
 def model() -> PlannerModel:
     torch.manual_seed(0)
-    return CONFIG.build(40 * torch.rand(CONFIG.anchor_shape, generator=torch.Generator().manual_seed(1))).eval()
+    return PlannerModel(CONFIG, 40 * torch.rand(CONFIG.anchor_shape, generator=torch.Generator().manual_seed(1))).eval()
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_saving_again_replaces_the_pair_and_leaves_other_files(folder: Path, mod
 
 
 def test_a_diverged_model_replaces_nothing(folder: Path) -> None:
-    broken = CONFIG.build(torch.zeros(CONFIG.anchor_shape))
+    broken = PlannerModel(CONFIG, torch.zeros(CONFIG.anchor_shape))
     with torch.no_grad():
         broken.agent_head.label.bias.fill_(1e6)
         with pytest.raises(InputError, match=r"agent_head\.label\.bias.*not finite in torch\.float16"):

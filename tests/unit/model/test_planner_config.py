@@ -3,7 +3,7 @@ import torch
 
 from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.model import PLANNERS, PlannerConfig, base, nano, planner_config
+from diffdrive.model import PLANNERS, PlannerConfig, PlannerModel, base, nano, planner_config
 
 
 @pytest.mark.parametrize("name", sorted(PLANNERS))
@@ -54,4 +54,4 @@ def test_sizes_that_cannot_work_are_errors(override: str, message: str) -> None:
 def test_an_encoder_that_timm_cannot_stage_is_an_error(encoder: str) -> None:
     config = planner_config("nano", {"image_encoder": {"name": encoder}})
     with pytest.raises(InputError, match="Use a"):
-        config.build(torch.zeros(config.anchor_shape))
+        PlannerModel(config, torch.zeros(config.anchor_shape))

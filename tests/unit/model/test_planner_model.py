@@ -40,7 +40,7 @@ def _noise(config: PlannerConfig, batch: int, seed: int) -> Tensor:
 @pytest.fixture(scope="module")
 def model() -> PlannerModel:
     torch.manual_seed(0)
-    return CONFIG.build(_fan(CONFIG)).eval()
+    return PlannerModel(CONFIG, _fan(CONFIG)).eval()
 
 
 def test_proposals_have_every_mode_of_every_layer_of_every_pass(model: PlannerModel) -> None:
@@ -134,7 +134,7 @@ def test_only_points_travel_down_the_cascade_without_gradient(model: PlannerMode
 
 def test_every_weight_learns() -> None:
     torch.manual_seed(0)
-    model = CONFIG.build(_fan(CONFIG)).train()
+    model = PlannerModel(CONFIG, _fan(CONFIG)).train()
     features = model.encode(_inputs(CONFIG, 2, 14))
     layers = model.decode(features, model.anchors.expand(2, -1, -1, -1), torch.tensor([3, 40]))
     outputs = [*(layer.poses for layer in layers), *(layer.logits for layer in layers)]
@@ -200,9 +200,9 @@ def test_a_metric_bev_head_reads_the_front_half_only(model: PlannerModel) -> Non
 
 def test_anchors_that_do_not_fit_are_an_error() -> None:
     with pytest.raises(InputError, match=r"shape \[20, 8, 2\].*got \[20, 6, 2\].*anchors fit"):
-        CONFIG.build(torch.zeros(20, 6, 2))
+        PlannerModel(CONFIG, torch.zeros(20, 6, 2))
     with pytest.raises(InputError, match="finite"):
-        CONFIG.build(torch.full((20, 8, 2), math.nan))
+        PlannerModel(CONFIG, torch.full((20, 8, 2), math.nan))
 
 
 def test_inputs_or_noise_of_another_size_are_an_error(model: PlannerModel) -> None:
@@ -217,7 +217,7 @@ def test_inputs_or_noise_of_another_size_are_an_error(model: PlannerModel) -> No
 
 def test_anchors_belong_to_the_model_and_not_to_the_caller() -> None:
     anchors = _fan(CONFIG)
-    model = CONFIG.build(anchors)
+    model = PlannerModel(CONFIG, anchors)
     anchors.zero_()
     assert model.anchors.abs().sum() > 0
     assert "anchors" in model.state_dict()

@@ -72,7 +72,7 @@ def nano_model(seed: int = 0) -> PlannerModel:
     config = nano()
     anchors = torch.zeros(config.anchor_shape)
     anchors[..., 0] = torch.arange(1.0, 21.0)[:, None] * torch.arange(1, 9) * 0.25
-    return config.build(anchors)
+    return PlannerModel(config, anchors)
 
 
 def test_the_highest_score_is_chosen_and_scores_are_a_softmax() -> None:

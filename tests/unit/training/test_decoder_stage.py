@@ -27,7 +27,7 @@ STAGE = DecoderStageConfig(epochs=15, batch_size=3, lr=3e-3, ema_decay=0.5)
 def model() -> PlannerModel:
     torch.manual_seed(0)
     config = planner_config("nano", TINY_PLANNER)
-    return config.build(torch.randn(config.anchor_shape, generator=torch.Generator().manual_seed(1)) * 5)
+    return PlannerModel(config, torch.randn(config.anchor_shape, generator=torch.Generator().manual_seed(1)) * 5)
 
 
 def state(model: PlannerModel) -> dict[str, torch.Tensor]:

@@ -123,7 +123,7 @@ def _batch(config: PlannerConfig, batch: int) -> tuple[PlannerInputs, PlannerTar
 def model() -> PlannerModel:
     torch.manual_seed(0)
     config = nano()
-    return config.build(10 * _random(*config.anchor_shape, seed=21).cumsum(dim=1))
+    return PlannerModel(config, 10 * _random(*config.anchor_shape, seed=21).cumsum(dim=1))
 
 
 def _losses(model: PlannerModel, weights: ObjectiveWeights) -> LossTerms:
@@ -144,7 +144,7 @@ def test_every_term_is_named_weighted_and_summed(model: PlannerModel) -> None:
 def test_one_step_along_the_gradient_lowers_the_loss() -> None:
     torch.manual_seed(0)
     config = planner_config("nano", overrides=["query_layers=1", "fusion_layers=1"])
-    model = config.build(10 * _random(*config.anchor_shape, seed=21).cumsum(dim=1))
+    model = PlannerModel(config, 10 * _random(*config.anchor_shape, seed=21).cumsum(dim=1))
     before = _losses(model, WEIGHTS).total
     before.backward()
     with torch.no_grad():

@@ -7,8 +7,8 @@ takes many cheap epochs over them, with new noise in each.
 
 from __future__ import annotations
 
-import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,6 @@ from diffdrive.training.config import DecoderStageConfig, OptimizerConfig
 from diffdrive.training.feature_cache import FeatureCache
 from diffdrive.training.objectives import ObjectiveWeights, noisy_points, trajectory_losses
 from diffdrive.training.optim import WeightAverage, build_optimizer
-
-logger = logging.getLogger(__name__)
 
 _ENCODE_BATCH = 32
 _VALIDATION_SEED = 1_000_003
@@ -80,10 +78,12 @@ def train_decoder(
     weights: ObjectiveWeights,
     *,
     seed: int,
+    report: Callable[[int, float], None] | None = None,
 ) -> DecoderStageResult:
     """Improve ``model.decoder`` in place; it ends with the averaged weights of the epoch that validates best.
 
-    Nothing else of the model changes. The start counts as an epoch: a stage that does not help leaves the model as it was.
+    ``report`` is told the number of each finished epoch and its ADE. Nothing else of the model changes. The start counts as
+    an epoch: a stage that does not help leaves the model as it was.
     """
     scenes = encode_scenes(model, cache, train_rows)
     held = encode_scenes(model, cache, validation_rows) if len(validation_rows) else scenes
@@ -99,7 +99,8 @@ def train_decoder(
             _one_epoch(model, scenes, optimizer, average, config, weights, epoch, generator)
             with average.applied_to(model.decoder):
                 ade = displacement(model, held)
-            logger.info("decoder stage, epoch %d of %d: ADE %.3f m", epoch, config.epochs, ade)
+            if report is not None:
+                report(epoch, ade)
             if ade < best:
                 best, best_epoch, kept = ade, epoch, {name: tensor.clone() for name, tensor in average.state.items()}
     model.decoder.load_state_dict(kept)

@@ -182,11 +182,26 @@ def _decoder_stage(
     config: TrainingConfig, trainer: pl.Trainer, module: PlannerLightningModule, data: PlannerDataModule
 ) -> dict[str, float]:
     """Continue with the decoder alone, from the averaged weights; every process computes the same. Returns new metrics."""
-    if module.average is not None:
-        module.model.load_state_dict(module.average.state)
-        module.average = None
-    rows = data.split
-    train_decoder(module.model, data.cache, rows.train, rows.validation, config.decoder_stage, config.weights, seed=config.seed)
+    with module.averaged_weights():
+        # Each process has batch statistics of its own; the first one's count.
+        start = trainer.strategy.broadcast({name: tensor.clone() for name, tensor in module.model.state_dict().items()})
+    module.average = None
+    module.model.load_state_dict(start)
+    stage, rows = config.decoder_stage, data.split
+
+    def report(epoch: int, ade: float) -> None:
+        logger.info("decoder stage, epoch %d of %d: ADE %.3f m", epoch, stage.epochs, ade)
+
+    train_decoder(
+        module.model,
+        data.cache,
+        rows.train,
+        rows.validation,
+        stage,
+        config.weights,
+        seed=config.seed,
+        report=report if trainer.is_global_zero else None,
+    )
     return _validate(trainer, module, data) if len(rows.validation) else {}
 
 

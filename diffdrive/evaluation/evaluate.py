@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffdrive.contracts import InputError
-from diffdrive.evaluation.displacement import MISS_M, displacements, driven_poses
+from diffdrive.evaluation.displacement import MISS_M, displacements
 from diffdrive.runtime import Plan, PlanTiming
 from diffdrive.scene import DrivingCommand, Modality, Observation, Scene, SceneSource, Trajectory
 
@@ -127,7 +127,7 @@ def measure(scene: Scene, candidate: Candidate, *, clock: Callable[[], float] = 
     trajectory = answer.trajectory if isinstance(answer, Plan) else answer
     ranked = answer.proposals[np.argsort(-answer.scores, kind="stable")] if isinstance(answer, Plan) else trajectory.poses[None]
     ranked = ranked if len(ranked) else trajectory.poses[None]
-    driven = driven_poses(scene.future.ego, trajectory.num_poses, trajectory.interval_s)
+    driven = scene.future.ego.thinned(trajectory.num_poses, trajectory.interval_s).poses
     best_of = np.minimum.accumulate(displacements(ranked, driven).mean(axis=-1))
     return SceneResult(
         candidate=candidate.name,

@@ -9,7 +9,7 @@ import pytest
 
 from diffdrive.contracts import InputError
 from diffdrive.evaluation import Candidate, evaluate, measure
-from diffdrive.evaluation.displacement import displacements, driven_poses
+from diffdrive.evaluation.displacement import displacements
 from diffdrive.runtime import Plan, PlanStatus, PlanTiming
 from diffdrive.scene import Agents, DrivingCommand, EgoState, Future, Modality, Observation, Scene, Trajectory
 
@@ -149,18 +149,6 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
         evaluate(blind, [still])
     with pytest.raises(InputError, match="'a' has no recorded future"):
         measure(scene("a", None), still)
-
-
-def test_driven_poses_are_taken_at_the_plans_times() -> None:
-    fine = straight(2.0, num_poses=50, interval_s=0.1)
-    np.testing.assert_allclose(driven_poses(fine, 8, 0.5), straight(2.0).poses)
-    np.testing.assert_array_equal(driven_poses(straight(2.0), 3, 0.5), straight(2.0).poses[:3])
-
-
-@pytest.mark.parametrize(("num_poses", "interval_s"), [(9, 0.5), (4, 0.75), (8, 0.25)])
-def test_a_recording_without_the_plans_times_is_refused(num_poses: int, interval_s: float) -> None:
-    with pytest.raises(InputError, match="cannot be compared"):
-        driven_poses(straight(2.0), num_poses, interval_s)
 
 
 def test_displacements_keep_leading_axes() -> None:

@@ -105,6 +105,37 @@ class PlannerInputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SensorTensors:
+    """What the sensors deliver, before any preprocessing: for engines that preprocess on their own device."""
+
+    images: Tensor
+    """[B, 3, Hc, Wc, 3] uint8: left-front, front and right-front image, rows, columns, RGB."""
+
+    points: Tensor
+    """[B, N, 3] float32: LiDAR x, y, z in the ego frame, metres. Rows with z = -inf are padding and count for nothing."""
+
+    status: Tensor
+    """[B, 8] float32, as in ``PlannerInputs``."""
+
+    def __post_init__(self) -> None:
+        axes = Axes("SensorTensors")
+        axes.check("images", self.images, "B 3 Hc Wc 3")
+        axes.check("points", self.points, "B N 3")
+        axes.check("status", self.status, "B 8")
+        for name, dtype in (("images", torch.uint8), ("points", torch.float32), ("status", torch.float32)):
+            if getattr(self, name).dtype != dtype:
+                raise InputError(f"SensorTensors.{name} must be {dtype}, got {getattr(self, name).dtype}.")
+
+    @property
+    def batch_size(self) -> int:
+        return int(self.status.shape[0])
+
+    def to(self, *args: Any, **kwargs: Any) -> SensorTensors:
+        """Move every tensor (arguments as for ``Tensor.to``)."""
+        return _map(self, lambda tensor: tensor.to(*args, **kwargs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannerTargets:
     """What training compares with."""
 
@@ -161,9 +192,11 @@ class Proposals:
     passes: tuple[tuple[LayerProposals, ...], ...]
     """One entry per denoising pass, each with one entry per decoder layer."""
 
-    agents: AgentPredictions
-    bev_logits: Tensor
-    """[B, K, Hb, Wb] one logit per class and cell."""
+    agents: AgentPredictions | None = None
+    """None where the engine was not asked for them."""
+
+    bev_logits: Tensor | None = None
+    """[B, K, Hb, Wb] one logit per class and cell; None likewise."""
 
     def __post_init__(self) -> None:
         if not self.passes or not self.passes[-1]:

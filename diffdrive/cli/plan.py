@@ -40,12 +40,12 @@ def run(args: argparse.Namespace) -> int:
     """Plan. Status 1 when the planner could only answer with its fallback, which is printed and drawn all the same."""
     if args.out is not None:
         _check_picture(args.out)
-    from diffdrive.runtime import Planner
+    from diffdrive.runtime import EngineOptions, Planner
 
     source = open_source(args)
     require_sensors(source)
     token = find_token(source, args.scene)
-    planner = Planner.from_checkpoint(checkpoint_folder(args), jumps=jump_table(args), seed=args.seed)
+    planner = Planner.from_checkpoint(checkpoint_folder(args), options=EngineOptions(jumps=jump_table(args)), seed=args.seed)
     scene = source.load(token)
     # The first call pays for allocations that no later one does; its time would say nothing about the planner.
     planner.warm_up()

@@ -10,7 +10,7 @@ from diffdrive.baselines import ConstantTurnRate, ConstantVelocity, EgoStatusMLP
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import REFERENCE, JumpTable
 from diffdrive.evaluation.evaluate import Candidate
-from diffdrive.runtime import Planner
+from diffdrive.runtime import EngineOptions, Planner
 from diffdrive.tensors import TargetLayout
 
 NETWORK = "network"
@@ -31,7 +31,7 @@ def lineup(
             raise InputError(f"There is no planner '{name}'. Known planners: {', '.join(PLANNERS)}.")
     planner, layout = None, TargetLayout()
     if NETWORK in names:
-        planner = Planner.from_checkpoint(_required(checkpoint, NETWORK), jumps=jumps, seed=seed)
+        planner = Planner.from_checkpoint(_required(checkpoint, NETWORK), options=EngineOptions(jumps=jumps), seed=seed)
         planner.warm_up()
         spec = planner.engine.spec
         layout = replace(layout, num_poses=spec.num_poses, interval_s=spec.interval_s)

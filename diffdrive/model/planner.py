@@ -55,7 +55,6 @@ class PlannerModel(nn.Module):
             ego_query=ego_query,
             agent_queries=agent_queries,
             bev=bev,
-            bev_values=self.decoder.bev_values(bev),
             agents=self.agent_head(agent_queries),
             bev_logits=self.bev_head(fine_bev),
         )

@@ -22,9 +22,6 @@ class SceneFeatures:
     bev: Tensor
     """[B, D, Hb, Wb] over +-lidar_range_m: row = x from behind to ahead, column = y from right to left."""
 
-    bev_values: tuple[Tensor, ...]
-    """[B, D, Hb, Wb] per decoder layer: what that layer samples. Computed here because every pass reads the same."""
-
     agents: AgentPredictions
     bev_logits: Tensor
     """[B, K, rows, columns] of the BEV target."""

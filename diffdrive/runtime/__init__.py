@@ -3,19 +3,26 @@
 Needs torch, timm and numpy, and nothing of the training or data tools.
 """
 
-from diffdrive.runtime.engine import Engine, EngineSpec
+from diffdrive.runtime.engine import Engine, EngineOptions, EngineSpec, Precision, SensorEngine, StageMark
+from diffdrive.runtime.engines import ENGINES, make_engine
 from diffdrive.runtime.fallback import comfortable_stop
 from diffdrive.runtime.plain import PlainEngine
 from diffdrive.runtime.plan import Plan, PlanStatus, PlanTiming
 from diffdrive.runtime.planner import Planner
 
 __all__ = [
+    "ENGINES",
     "Engine",
+    "EngineOptions",
     "EngineSpec",
     "PlainEngine",
     "Plan",
     "PlanStatus",
     "PlanTiming",
     "Planner",
+    "Precision",
+    "SensorEngine",
+    "StageMark",
     "comfortable_stop",
+    "make_engine",
 ]

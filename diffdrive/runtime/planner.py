@@ -14,13 +14,12 @@ import numpy as np
 import torch
 
 from diffdrive.contracts import Axes
-from diffdrive.diffusion import REFERENCE, JumpTable
 from diffdrive.features.inputs import build_inputs
 from diffdrive.features.inputs.camera import STITCH_ORDER
 from diffdrive.model.checkpoint import load_checkpoint
-from diffdrive.runtime.engine import Engine
+from diffdrive.runtime.engine import Engine, EngineOptions
+from diffdrive.runtime.engines import make_engine
 from diffdrive.runtime.fallback import comfortable_stop
-from diffdrive.runtime.plain import PlainEngine
 from diffdrive.runtime.plan import Plan, PlanStatus, PlanTiming
 from diffdrive.scene import Observation, Trajectory
 from diffdrive.tensors import PlannerInputs
@@ -52,13 +51,16 @@ class Planner:
         cls,
         folder: Path | str,
         *,
-        jumps: JumpTable = REFERENCE,
-        device: torch.device | str = "cpu",
+        engine: str = "plain",
+        options: EngineOptions | None = None,
         seed: int = 0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> Planner:
-        """A planner with the plain engine. Raises ``InputError`` when the checkpoint cannot be read or does not fit."""
-        return cls(PlainEngine(load_checkpoint(Path(folder)), jumps=jumps, device=device), seed=seed, clock=clock)
+        """A planner with the ``engine`` of that name (see ``runtime.ENGINES``).
+
+        Raises ``InputError`` when the checkpoint cannot be read or does not fit, and as ``make_engine`` does.
+        """
+        return cls(make_engine(engine, load_checkpoint(Path(folder)), options), seed=seed, clock=clock)
 
     def warm_up(self) -> None:
         """Have the engine do now what would make the first plan slow."""

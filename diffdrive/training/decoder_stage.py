@@ -54,7 +54,6 @@ class EncodedScenes:
             ego_query=self.ego_query[rows].to(device).float(),
             agent_queries=self.agent_queries[rows].to(device).float(),
             bev=bev,
-            bev_values=model.decoder.bev_values(bev),
             agents=AgentPredictions(nothing, nothing),
             bev_logits=nothing,
         )

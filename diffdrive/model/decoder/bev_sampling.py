@@ -27,12 +27,9 @@ class BevSampling(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def values(self, bev: Tensor) -> Tensor:
-        """The map to sample: [B, D, H, W], the same for every pass."""
-        return F.relu(self.value(bev))
-
-    def forward(self, query: Tensor, points: Tensor, values: Tensor) -> Tensor:
-        """``query`` [B, M, D], ``points`` [B, M, T, 2] metres, ``values`` from ``values()``; returns [B, M, D]."""
+    def forward(self, query: Tensor, points: Tensor, bev: Tensor) -> Tensor:
+        """``query`` [B, M, D], ``points`` [B, M, T, 2] metres, ``bev`` [B, D, H, W]; returns [B, M, D]."""
+        values = F.relu(self.value(bev))
         # grid_sample's first coordinate runs along columns, and columns are y.
         grid = points.flip(-1) / self.range_m
         samples = F.grid_sample(values, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

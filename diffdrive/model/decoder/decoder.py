@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -25,10 +23,6 @@ class TrajectoryDecoder(nn.Module):
         self.level_encoder = LevelEncoder(config.dims)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
 
-    def bev_values(self, bev: Tensor) -> tuple[Tensor, ...]:
-        """What each layer samples from the BEV map [B, D, H, W]."""
-        return tuple(cast(DecoderLayer, layer).bev_sampling.values(bev) for layer in self.layers)
-
     def forward(
         self, features: SceneFeatures, points: Tensor, level: int | Tensor, origins: Tensor | None = None
     ) -> tuple[LayerProposals, ...]:
@@ -45,7 +39,7 @@ class TrajectoryDecoder(nn.Module):
         query = self.point_encoder(points)
         origins = points if origins is None else origins
         proposals = []
-        for layer, bev_values in zip(self.layers, features.bev_values, strict=True):
-            proposals.append(layer(query, points, level_embedding, features, bev_values, origins))
+        for layer in self.layers:
+            proposals.append(layer(query, points, level_embedding, features, origins))
             points = origins = proposals[-1].poses[..., :2].detach()
         return tuple(proposals)

@@ -34,14 +34,12 @@ class DecoderLayer(nn.Module):
         self.modulation = nn.Sequential(nn.Mish(), nn.Linear(dims, 2 * dims))
         self.head = ProposalHead(config)
 
-    def forward(
-        self, query: Tensor, points: Tensor, level: Tensor, features: SceneFeatures, bev_values: Tensor, origins: Tensor
-    ) -> LayerProposals:
+    def forward(self, query: Tensor, points: Tensor, level: Tensor, features: SceneFeatures, origins: Tensor) -> LayerProposals:
         """``query`` [B, M, D] and ``points`` [B, M, T, 2] metres at the embedded noise ``level`` [B, 1, D].
 
         The map is looked at around ``points``; offsets are added to ``origins`` [B, M, T, 2].
         """
-        query = self.bev_sampling(query, points, bev_values)
+        query = self.bev_sampling(query, points, features.bev)
         query = self.agent_norm(query + self.dropout(_attend(self.agent_attention, query, features.agent_queries)))
         query = self.ego_norm(query + self.dropout(_attend(self.ego_attention, query, features.ego_query)))
         query = self.ffn_norm(self.ffn(query))

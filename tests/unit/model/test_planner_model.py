@@ -178,14 +178,16 @@ def test_sine_level_has_sines_then_cosines() -> None:
 def test_bev_sampling_reads_the_cell_under_the_point() -> None:
     sampling = BevSampling(CONFIG)
     torch.nn.init.eye_(sampling.output.weight)
+    torch.nn.init.dirac_(sampling.value.weight)
+    torch.nn.init.zeros_(sampling.value.bias)
     cells, reach = CONFIG.bev_pixels, CONFIG.inputs.lidar_range_m
     row, column = 5 * cells // 8, cells // 8
-    values = torch.zeros(1, CONFIG.dims, cells, cells)
-    values[0, 0, row, column] = 1.0
+    bev = torch.zeros(1, CONFIG.dims, cells, cells)
+    bev[0, 0, row, column] = 1.0
     size = 2 * reach / cells
     here = torch.tensor([(row + 0.5) * size - reach, (column + 0.5) * size - reach])
     points = torch.stack((here, here.flip(0), here + 1000.0))[None, :, None].expand(1, 3, CONFIG.targets.num_poses, 2)
-    read = sampling(torch.zeros(1, 3, CONFIG.dims), points, values)[0, :, 0]
+    read = sampling(torch.zeros(1, 3, CONFIG.dims), points, bev)[0, :, 0]
     assert read.tolist() == pytest.approx([1.0, 0.0, 0.0], abs=1e-5)
 
 

@@ -15,7 +15,7 @@ import torch
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import DDIM, REFERENCE, JumpTable
 from diffdrive.model import PlannerModel, nano
-from diffdrive.runtime import Engine, EngineSpec, PlainEngine, Plan, Planner, PlanStatus
+from diffdrive.runtime import Engine, EngineOptions, EngineSpec, PlainEngine, Plan, Planner, PlanStatus
 from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep, Observation, Trajectory
 from diffdrive.tensors import AgentPredictions, InputLayout, LayerProposals, PlannerInputs, Proposals
 
@@ -27,6 +27,7 @@ class LineEngine:
 
     name = "lines"
     description = "lines"
+    degraded = ""
     spec = SPEC
     device = torch.device("cpu")
 
@@ -38,7 +39,7 @@ class LineEngine:
     def warm_up(self) -> None:
         self.warmed_up = True
 
-    def run(self, inputs: PlannerInputs, noise: torch.Tensor) -> Proposals:
+    def run(self, inputs: PlannerInputs, noise: torch.Tensor, mark: Callable[[str], None] = print) -> Proposals:
         self.seen.append(inputs)
         poses = torch.zeros(1, 4, 8, 3)
         poses[0, :, :, 0] = torch.arange(1.0, 5.0)[:, None] * torch.arange(1, 9) * 0.5
@@ -222,7 +223,7 @@ def test_plan_refuses_proposals_of_another_length() -> None:
 
 def test_plain_engine_is_the_network_itself() -> None:
     model = nano_model().train()
-    engine = PlainEngine(model, jumps=DDIM)
+    engine = PlainEngine(model, EngineOptions(jumps=DDIM))
     assert isinstance(engine, Engine)
     assert engine.spec == EngineSpec(inputs=nano().inputs, num_modes=20, num_poses=8, interval_s=0.5)
     assert not model.training
@@ -244,7 +245,7 @@ def test_plain_engine_is_the_network_itself() -> None:
 def test_plain_engine_refuses_jumps_beyond_its_schedule() -> None:
     jumps = JumpTable(start_level=1000, jumps=((1000, -1),), clips_prediction=False)
     with pytest.raises(InputError, match="level 1000"):
-        PlainEngine(nano_model(), jumps=jumps)
+        PlainEngine(nano_model(), EngineOptions(jumps=jumps))
 
 
 def test_runtime_needs_no_training_or_data_package() -> None:

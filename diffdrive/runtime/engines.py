@@ -1,0 +1,29 @@
+"""Every engine by its name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from diffdrive.contracts import InputError
+from diffdrive.model import PlannerModel
+from diffdrive.runtime.engine import Engine, EngineOptions
+from diffdrive.runtime.plain import PlainEngine
+
+ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {
+    "plain": PlainEngine,
+}
+"""Name to constructor. What an engine needs beyond torch it imports when it is made; the error says what to install."""
+
+
+def make_engine(name: str, model: PlannerModel, options: EngineOptions | None = None) -> Engine:
+    """The engine called ``name``. Takes the model over.
+
+    Raises ``InputError`` for an unknown name and for options that the engine cannot follow; ``ImportError`` naming the
+    extra where a package is missing.
+    """
+    if name not in ENGINES:
+        close = difflib.get_close_matches(name, ENGINES, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known engines: {', '.join(ENGINES)}."
+        raise InputError(f"There is no engine called '{name}'. {hint}")
+    return ENGINES[name](model, options or EngineOptions())

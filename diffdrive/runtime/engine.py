@@ -146,6 +146,13 @@ class Engine(Protocol):
 class SensorEngine(Engine, Protocol):
     """An engine that preprocesses on its own device."""
 
+    @property
+    def staging(self) -> SensorTensors:
+        """Host memory of the sizes that ``run_sensors`` takes, pinned on a GPU.
+
+        Fill it (``pack_sensors`` with ``out``) and pass it to ``run_sensors``: the images are then not copied twice.
+        """
+
     def run_sensors(self, sensors: SensorTensors, noise: torch.Tensor, mark: StageMark = no_mark) -> Proposals:
         """Plan from what the sensors delivered. ``sensors`` is in host memory, ``noise`` on ``device``.
 

@@ -1,0 +1,183 @@
+"""The decoder for inference: what is the same in every pass is computed once per scene, what is the same in every scene once.
+
+Exact rearrangements, beside the sparse sampling of ``sampling.py``:
+
+- keys and values of the agents depend on the scene alone: one product for all layers, before the passes;
+- attention to the single ego token returns that token's value whatever the query is: a vector per layer;
+- the noise levels are known, so scale and shift of the modulation are constants; they join the affine part of the norm
+  before them;
+- only the last layer of the last pass needs headings and scores.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from diffdrive.diffusion import CLEAN, JumpTable
+from diffdrive.model.config import PlannerConfig
+from diffdrive.model.decoder import TrajectoryDecoder
+from diffdrive.model.decoder.embeddings import BASE_PERIOD, PointEncoder
+from diffdrive.model.decoder.layer import DecoderLayer
+from diffdrive.model.inference.layers import JoinedLinear, attend, in_projection, split_heads
+from diffdrive.model.inference.sampling import SparseSampling, pad_map, padding_of
+
+
+class DecoderMemory(NamedTuple):
+    """What the passes read of a scene. L layers, h heads."""
+
+    padded_bev: Tensor
+    """[B, Hb + 2 pad, Wb + 2 pad, D]."""
+
+    keys_values: Tensor
+    """[2 L, B, h, A, D / h]: keys and values of the agents, layer by layer."""
+
+    ego: Tensor
+    """[L, B, 1, D] the ego branch's answer."""
+
+
+class InferenceDecoder(nn.Module):
+    """All passes of ``jumps`` from noise to proposals. Always float32: it is small, and metres need it."""
+
+    anchors: Tensor
+    normal_anchors: Tensor
+    half_box: Tensor
+    box_centre: Tensor
+
+    def __init__(self, decoder: TrajectoryDecoder, anchors: Tensor, config: PlannerConfig, jumps: JumpTable) -> None:
+        super().__init__()
+        layers = [cast(DecoderLayer, layer) for layer in decoder.layers]
+        self.heads, self.pad = config.heads, padding_of(layers[0].bev_sampling)
+        self.jumps, self.schedule = jumps, config.schedule
+        self.offsets_from_anchors = config.offsets_from_anchors
+        self.points = Points(decoder.point_encoder)
+        attentions = [layer.agent_attention for layer in layers]
+        self.agents = JoinedLinear([in_projection(attention, part) for attention in attentions for part in (1, 2)])
+        self.ego = JoinedLinear([_single_token_map(layer.ego_attention) for layer in layers])
+        is_last = [index == len(layers) - 1 for index in range(len(layers))]
+        self.layers = nn.ModuleList(
+            Layer(layer, config, answers_fully=last) for layer, last in zip(layers, is_last, strict=True)
+        )
+        self.norms = nn.ModuleList(
+            nn.ModuleList(_modulated_norm(decoder, layer, level) for layer in layers) for level, _ in jumps.jumps
+        )
+        box = config.normalizer
+        low, high = torch.tensor([box.x_min_m, box.y_min_m]).double(), torch.tensor([box.x_max_m, box.y_max_m]).double()
+        self.register_buffer("half_box", ((high - low) / 2).float())
+        self.register_buffer("box_centre", ((high + low) / 2).float())
+        self.register_buffer("anchors", anchors.detach().clone())
+        self.register_buffer("normal_anchors", box.normalize(anchors.detach()))
+
+    def memory(self, bev: Tensor, ego_query: Tensor, agent_queries: Tensor) -> DecoderMemory:
+        """From the BEV map [B, Hb, Wb, D] and the queries [B, 1, D] and [B, A, D]."""
+        count = len(self.layers)
+        parts = self.agents(agent_queries).chunk(2 * count, dim=-1)
+        keys_values = torch.stack([split_heads(part, self.heads) for part in parts])
+        return DecoderMemory(pad_map(bev, self.pad), keys_values, torch.stack(self.ego(ego_query).chunk(count, dim=-1)))
+
+    def forward(self, memory: DecoderMemory, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """``noise`` [B, M, T, 2] to poses [B, M, T, 3] and logits [B, M]."""
+        x_t = self.schedule.add_noise(self.normal_anchors, noise, self.jumps.start_level)
+        for norms, (from_level, to_level) in zip(self.norms, self.jumps.jumps, strict=True):
+            points = x_t.clamp(-1.0, 1.0) * self.half_box + self.box_centre
+            query = self.points(points)
+            origins = self.anchors.expand_as(points) if self.offsets_from_anchors else points
+            for index, layer in enumerate(cast(list[Layer], list(self.layers))):
+                evidence = layer(query, points, memory, index, cast(nn.ModuleList, norms)[index])
+                if to_level == CLEAN and index == len(self.layers) - 1:
+                    return layer.answer(evidence, origins)
+                points = origins = origins + layer.offsets(evidence)
+            x_t = self._jump(x_t, points, from_level, to_level)
+        raise RuntimeError("A jump table ends with a jump to clean.")  # JumpTable checks it
+
+    def _jump(self, x_t: Tensor, points: Tensor, from_level: int, to_level: int) -> Tensor:
+        """``diffusion.step``, with its constants multiplied out."""
+        signal_from, noise_from = self.schedule.signal_and_noise(from_level)
+        signal_to, noise_to = self.schedule.signal_and_noise(to_level)
+        x0_hat = (points - self.box_centre) / self.half_box
+        signal = x0_hat.clamp(-1.0, 1.0) if self.jumps.clips_prediction else x0_hat
+        return signal_to * signal + (noise_to / noise_from) * (x_t - signal_from * x0_hat)
+
+
+class Layer(nn.Module):
+    """``DecoderLayer`` without what the memory holds."""
+
+    def __init__(self, layer: DecoderLayer, config: PlannerConfig, *, answers_fully: bool) -> None:
+        super().__init__()
+        self.heads, self.num_poses = config.heads, config.targets.num_poses
+        self.sampling = SparseSampling(layer.bev_sampling, config.bev_pixels)
+        self.query = JoinedLinear([in_projection(layer.agent_attention, 0)])
+        self.output = copy.deepcopy(layer.agent_attention.out_proj)
+        self.agent_norm = copy.deepcopy(layer.agent_norm)
+        self.ego_norm = copy.deepcopy(layer.ego_norm)
+        self.ffn = copy.deepcopy(layer.ffn)
+        *hidden, last = layer.head.regression.children()
+        self.regression = nn.Sequential(*(copy.deepcopy(part) for part in hidden))
+        weight, bias = cast(nn.Linear, last).weight, cast(nn.Linear, last).bias
+        dims = weight.shape[1]
+        xy = weight.reshape(self.num_poses, 3, dims)[:, :2].reshape(-1, dims), bias.reshape(-1, 3)[:, :2].reshape(-1)
+        self.xy = JoinedLinear([xy])
+        self.pose = JoinedLinear([(weight, bias)]) if answers_fully else None
+        self.score = copy.deepcopy(layer.head.score) if answers_fully else None
+
+    def forward(self, query: Tensor, points: Tensor, memory: DecoderMemory, index: int, norm: nn.Module) -> Tensor:
+        """The evidence [B, M, D] for proposals at ``points`` [B, M, T, 2] metres; ``norm`` knows the noise level."""
+        query = self.sampling(query, points, memory.padded_bev)
+        keys, values = memory.keys_values[2 * index], memory.keys_values[2 * index + 1]
+        looked = attend(split_heads(self.query(query), self.heads), keys, values)
+        query = self.agent_norm(query + self.output(looked))
+        query = self.ego_norm(query + memory.ego[index])
+        return cast(Tensor, norm(self.ffn(query)))
+
+    def offsets(self, evidence: Tensor) -> Tensor:
+        """[B, M, T, 2] metres: all that the next layer or pass needs."""
+        return self.xy(self.regression(evidence)).unflatten(-1, (self.num_poses, 2))
+
+    def answer(self, evidence: Tensor, origins: Tensor) -> tuple[Tensor, Tensor]:
+        """Poses [B, M, T, 3] and logits [B, M]. Only for the last layer."""
+        if self.pose is None or self.score is None:
+            raise RuntimeError("Only the last layer was built to answer with headings and scores.")
+        raw = self.pose(self.regression(evidence)).unflatten(-1, (self.num_poses, 3))
+        poses = torch.cat((origins + raw[..., :2], torch.tanh(raw[..., 2:]) * math.pi), dim=-1)
+        return poses, self.score(evidence)[..., 0]
+
+
+class Points(nn.Module):
+    """``PointEncoder`` with its periods as constants."""
+
+    period: Tensor
+
+    def __init__(self, encoder: PointEncoder) -> None:
+        super().__init__()
+        half = encoder.point_dims // 2
+        index = torch.arange(0, half, 2, dtype=torch.float32)
+        self.register_buffer("period", BASE_PERIOD ** (index / half))
+        self.mlp = copy.deepcopy(encoder.mlp)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """[B, M, T, 2] metres to [B, M, D]."""
+        angle = points.flip(-1)[..., None] * (2.0 * math.pi) / self.period
+        return cast(Tensor, self.mlp(torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-4)))
+
+
+@torch.no_grad()
+def _single_token_map(attention: nn.MultiheadAttention) -> tuple[Tensor, Tensor]:
+    """Softmax over one key is 1, so attention is its value projection followed by its output projection."""
+    weight, bias = (part.double() for part in in_projection(attention, 2))
+    out_weight, out_bias = attention.out_proj.weight.double(), attention.out_proj.bias.double()
+    return (out_weight @ weight).float(), (out_weight @ bias + out_bias).float()
+
+
+@torch.no_grad()
+def _modulated_norm(decoder: TrajectoryDecoder, layer: DecoderLayer, level: int) -> nn.LayerNorm:
+    """``layer.ffn_norm`` followed by the modulation of one noise level, as one norm."""
+    embedding = decoder.level_encoder(torch.tensor([level], device=layer.ffn_norm.weight.device))
+    scale, shift = layer.modulation(embedding)[0, 0].double().chunk(2)
+    norm = copy.deepcopy(layer.ffn_norm)
+    norm.weight.copy_(norm.weight.double() * (1.0 + scale))
+    norm.bias.copy_(norm.bias.double() * (1.0 + scale) + shift)
+    return norm

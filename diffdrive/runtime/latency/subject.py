@@ -1,0 +1,119 @@
+"""An engine with everything around it that a plan also waits for: what is measured, end to end and in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from diffdrive.contracts import InputError
+from diffdrive.features.inputs import build_inputs
+from diffdrive.model import PlannerModel
+from diffdrive.runtime.engine import Engine, EngineOptions, SensorEngine, StageMark, no_mark
+from diffdrive.runtime.engines import make_engine
+from diffdrive.runtime.latency.agreement import Answer
+from diffdrive.runtime.latency.choice import EngineChoice
+from diffdrive.runtime.latency.loop import synchronizer
+from diffdrive.runtime.planner import Planner
+from diffdrive.scene import Observation
+from diffdrive.tensors import PlannerInputs, Proposals, SensorTensors, collate
+
+
+class FrameFailedError(RuntimeError):
+    """A frame was answered with the fallback: there is no latency to report."""
+
+
+class Subject:
+    """Runs ``engine``, which was made with ``options``; ``seed`` makes the noise that every plan starts from.
+
+    Batches of one scene go through ``Planner.plan``, checks and choice included: what a vehicle calls. Larger batches,
+    which no planner makes, go through the same stages without its checks.
+    """
+
+    def __init__(self, engine: Engine, options: EngineOptions, *, name: str, seed: int = 0) -> None:
+        self.engine, self.options, self.name = engine, options, name
+        self.synchronize = synchronizer(engine.device)
+        self._planner = Planner(engine, seed=seed) if options.batch_size == 1 else None
+        spec = engine.spec
+        generator = torch.Generator().manual_seed(seed)
+        shape = (options.batch_size, *spec.noise_shape[1:])
+        self.noise = torch.randn(shape, generator=generator).to(engine.device)
+        self._staging = _staging(options) if isinstance(engine, SensorEngine) else None
+
+    @classmethod
+    def make(cls, choice: EngineChoice, model: PlannerModel, options: EngineOptions, *, seed: int = 0) -> Subject:
+        """The engine of ``choice``, made from ``model`` (taken over) and ``options``. Raises as ``make_engine`` does."""
+        if options.precision is not choice.precision:
+            raise InputError(f"The options say {options.precision.value}, the engine is to be {choice}. Give both the same.")
+        return cls(make_engine(choice.name, model, options), options, name=str(choice), seed=seed)
+
+    @property
+    def end_to_end(self) -> str:
+        """What the end-to-end time spans, a sentence."""
+        if self._planner is not None:
+            return "Planner.plan: from an observation in host memory to the plan, with its checks and its choice."
+        return "From the batch's observations in host memory to scores and chosen trajectories in host memory, without checks."
+
+    def plan(self, observations: Sequence[Observation]) -> None:
+        """Plan one batch, end to end. Raises ``FrameFailedError`` when the planner could only answer with its fallback."""
+        if self._planner is None:
+            self.run_stages(observations, no_mark)
+            return
+        plan = self._planner.plan(observations[0])
+        if not plan.status.is_planned:
+            raise FrameFailedError(f"{self.name}: {plan.status.value} {plan.detail}".rstrip())
+
+    def ready_inputs(self, observations: Sequence[Observation]) -> PlannerInputs:
+        """The network's inputs, on the engine's device."""
+        return self._features(observations).to(self.engine.device)
+
+    def run_network(self, inputs: PlannerInputs) -> Proposals:
+        """The network alone, on inputs that are ready on its device. May return before the device is done."""
+        return self.engine.run(inputs, self.noise)
+
+    def run_stages(self, observations: Sequence[Observation], mark: StageMark) -> Answer:
+        """Plan one batch stage by stage; ``mark`` hears the end of each. Returns the answer in host memory.
+
+        An engine with its own preprocessing hears: pack, copy, preprocess, backbone, decoder, post. Any other one:
+        preprocess, copy, backbone, decoder, post. An engine that cannot tell backbone and decoder apart says network.
+        """
+        engine = self.engine
+        if self._staging is not None and isinstance(engine, SensorEngine):
+            sensors = self._pack(observations, self._staging)
+            mark("pack")
+            proposals = engine.run_sensors(sensors, self.noise, mark)
+        else:
+            inputs = self._features(observations)
+            mark("preprocess")
+            inputs = inputs.to(engine.device)
+            mark("copy")
+            proposals = engine.run(inputs, self.noise, mark)
+        answer = Answer.of(proposals)
+        mark("post")
+        return answer
+
+    def _features(self, observations: Sequence[Observation]) -> PlannerInputs:
+        layout = self.engine.spec.inputs
+        built = [build_inputs(observation, layout) for observation in observations]
+        batch: PlannerInputs = built[0] if len(built) == 1 else collate(built)
+        return batch
+
+    def _pack(self, observations: Sequence[Observation], staging: SensorTensors) -> SensorTensors:
+        from diffdrive.features.inputs.packing import pack_sensors
+
+        for row, observation in enumerate(observations):
+            scene = slice(row, row + 1)
+            out = SensorTensors(images=staging.images[scene], points=staging.points[scene], status=staging.status[scene])
+            pack_sensors(observation, self.options.image_size, self.options.max_points, out=out)
+        return staging
+
+
+def _staging(options: EngineOptions) -> SensorTensors:
+    """Host memory that every frame is packed into; page-locked where a GPU reads it."""
+    pinned, batch = torch.device(options.device).type == "cuda", options.batch_size
+    rows, columns = options.image_size
+    return SensorTensors(
+        images=torch.zeros(batch, 3, rows, columns, 3, dtype=torch.uint8, pin_memory=pinned),
+        points=torch.zeros(batch, options.max_points, 3, pin_memory=pinned),
+        status=torch.zeros(batch, 8, pin_memory=pinned),
+    )

@@ -15,28 +15,40 @@ class PlanStatus(enum.Enum):
     """How a plan came about. Every value is a sentence that can be shown to a person as it is."""
 
     PLANNED = "The network planned this trajectory."
+    PLANNED_DEGRADED = "The network planned this trajectory, but its engine does not run as it was asked to."
+    PLANNED_BY_SPARE = "The spare engine planned this trajectory, because the first one fails."
     CAMERA_MISSING = "A camera image that the network needs is missing, so the plan is a comfortable stop."
     LIDAR_MISSING = "There is no LiDAR sweep, so the plan is a comfortable stop."
     SENSOR_UNREADABLE = "The sensor data cannot be turned into network inputs, so the plan is a comfortable stop."
     INPUT_NOT_FINITE = "The inputs contain NaN or infinite values, so the plan is a comfortable stop."
     NETWORK_FAILED = "The network stopped with an error, so the plan is a comfortable stop."
+    OUTPUT_MALFORMED = "The network's answer does not have the shape that was promised, so the plan is a comfortable stop."
     OUTPUT_NOT_FINITE = "The network answered with NaN or infinite values, so the plan is a comfortable stop."
 
     @property
     def is_planned(self) -> bool:
-        """True when the network planned; False when the trajectory is the fallback."""
-        return self is PlanStatus.PLANNED
+        """True when a network planned; False when the trajectory is the fallback."""
+        return self in (PlanStatus.PLANNED, PlanStatus.PLANNED_DEGRADED, PlanStatus.PLANNED_BY_SPARE)
+
+    @property
+    def is_engine_failure(self) -> bool:
+        """True when the sensors were fine and the engine was not: another engine may know better."""
+        return self in (PlanStatus.NETWORK_FAILED, PlanStatus.OUTPUT_MALFORMED, PlanStatus.OUTPUT_NOT_FINITE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTiming:
-    """Seconds on the planner's clock, stage by stage; a stage that was not reached took 0."""
+    """Seconds on the planner's clock, stage by stage; a stage that was not reached took 0.
+
+    Where a spare engine was asked too, the stages are its own, and only ``total_s`` holds the first engine's time.
+    """
 
     features_s: float = 0.0
-    """Observation to input tensors on the engine's device."""
+    """Observation to what the engine takes: input tensors on its device, or packed sensor tensors in its host memory."""
 
     network_s: float = 0.0
-    """Input tensors to proposals in host memory, so that work queued on a device is inside the bracket."""
+    """From there to proposals in host memory, so that work queued on a device is inside the bracket. Includes the
+    preprocessing of an engine that does it itself."""
 
     selection_s: float = 0.0
     """Scores, choice and checks."""
@@ -46,7 +58,7 @@ class PlanTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One plan, in the ego frame at t = 0 (metres, radians)."""
+    """One plan, in the ego frame at t = 0 (metres, radians). Holds copies of the arrays it is given."""
 
     trajectory: Trajectory
     """What to drive: the proposal with the highest score, or the fallback (see ``status``)."""
@@ -59,14 +71,15 @@ class Plan:
 
     status: PlanStatus
     detail: str = ""
-    """What exactly went wrong; empty when nothing did."""
+    """What exactly went wrong, or how the engine is degraded; empty when all is as it should be."""
 
     timing: PlanTiming = PlanTiming()
 
     def __post_init__(self) -> None:
         axes = Axes("Plan")
         for name, contract in (("proposals", "M T 3"), ("scores", "M")):
-            array = frozen_array(getattr(self, name), np.float64)
+            # Copied, because an engine may overwrite its buffers while the plan is still driven.
+            array = frozen_array(np.array(getattr(self, name), dtype=np.float64), np.float64)
             axes.check(name, array, contract, finite=True)
             object.__setattr__(self, name, array)
         if axes.sizes["T"] != self.trajectory.num_poses:

@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from diffdrive.contracts import InputError
 
 T = TypeVar("T")
@@ -32,6 +30,9 @@ def build(cls: type[T], values: Mapping[str, Any] | None = None, overrides: Sequ
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises ``InputError`` when the file is missing, is not YAML, or is not a mapping."""
+    # Only YAML needs it: configurations in code are built without.
+    import yaml
+
     if not path.is_file():
         raise InputError(f"Configuration '{path}' does not exist. Give the path of a YAML file.")
     try:
@@ -66,6 +67,10 @@ def _plain(value: Any) -> Any:
 
 def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
+    if not overrides:
+        return tree
+    import yaml
+
     for text in overrides:
         key, separator, value = text.partition("=")
         if not separator or not key:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from diffdrive.configuration import build, to_mapping
@@ -31,6 +29,8 @@ def save_checkpoint(folder: Path, model: PlannerModel, metadata: Mapping[str, An
     ``metadata`` must be JSON-able. ``half`` stores weights (not the anchors) in half precision; loading makes them float32.
     Raises ``InputError``, before anything is replaced, for weights that are not finite in the chosen precision.
     """
+    from safetensors.torch import save_file
+
     folder = Path(folder)
     state = {name: _stored(name, value, half) for name, value in model.state_dict().items()}
     described = {
@@ -62,6 +62,10 @@ def load_checkpoint(folder: Path) -> PlannerModel:
 
     Raises ``InputError`` when a file is missing or broken, and when weights are missing, extra, misshapen or not finite.
     """
+    # Imported where weights are read or written: a network with weights from elsewhere does not need it.
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     folder = Path(folder)
     config = build(PlannerConfig, _described(folder)["planner"])
     file = folder / WEIGHTS_FILE

@@ -16,7 +16,7 @@ from diffdrive.runtime.latency.choice import EngineChoice
 from diffdrive.runtime.latency.loop import synchronizer
 from diffdrive.runtime.planner import Planner
 from diffdrive.scene import Observation
-from diffdrive.tensors import PlannerInputs, Proposals, SensorTensors, collate
+from diffdrive.tensors import PlannerInputs, SensorTensors, collate
 
 
 class FrameFailedError(RuntimeError):
@@ -38,7 +38,8 @@ class Subject:
         generator = torch.Generator().manual_seed(seed)
         shape = (options.batch_size, *spec.noise_shape[1:])
         self.noise = torch.randn(shape, generator=generator).to(engine.device)
-        self._staging = _staging(options) if isinstance(engine, SensorEngine) else None
+        # Asked once: the check looks at every property of the engine.
+        self._sensor_engine = engine if isinstance(engine, SensorEngine) else None
 
     @classmethod
     def make(cls, choice: EngineChoice, model: PlannerModel, options: EngineOptions, *, seed: int = 0) -> Subject:
@@ -67,9 +68,9 @@ class Subject:
         """The network's inputs, on the engine's device."""
         return self._features(observations).to(self.engine.device)
 
-    def run_network(self, inputs: PlannerInputs) -> Proposals:
-        """The network alone, on inputs that are ready on its device. May return before the device is done."""
-        return self.engine.run(inputs, self.noise)
+    def run_network(self, inputs: PlannerInputs) -> Answer:
+        """The network alone: from inputs that are ready on its device to the answer in host memory."""
+        return Answer.of(self.engine.run(inputs, self.noise))
 
     def run_stages(self, observations: Sequence[Observation], mark: StageMark) -> Answer:
         """Plan one batch stage by stage; ``mark`` hears the end of each. Returns the answer in host memory.
@@ -78,10 +79,10 @@ class Subject:
         preprocess, copy, backbone, decoder, post. An engine that cannot tell backbone and decoder apart says network.
         """
         engine = self.engine
-        if self._staging is not None and isinstance(engine, SensorEngine):
-            sensors = self._pack(observations, self._staging)
+        if self._sensor_engine is not None:
+            sensors = _pack(observations, self._sensor_engine.staging)
             mark("pack")
-            proposals = engine.run_sensors(sensors, self.noise, mark)
+            proposals = self._sensor_engine.run_sensors(sensors, self.noise, mark)
         else:
             inputs = self._features(observations)
             mark("preprocess")
@@ -98,22 +99,13 @@ class Subject:
         batch: PlannerInputs = built[0] if len(built) == 1 else collate(built)
         return batch
 
-    def _pack(self, observations: Sequence[Observation], staging: SensorTensors) -> SensorTensors:
-        from diffdrive.features.inputs.packing import pack_sensors
 
-        for row, observation in enumerate(observations):
-            scene = slice(row, row + 1)
-            out = SensorTensors(images=staging.images[scene], points=staging.points[scene], status=staging.status[scene])
-            pack_sensors(observation, self.options.image_size, self.options.max_points, out=out)
-        return staging
+def _pack(observations: Sequence[Observation], staging: SensorTensors) -> SensorTensors:
+    from diffdrive.features.inputs.packing import pack_sensors
 
-
-def _staging(options: EngineOptions) -> SensorTensors:
-    """Host memory that every frame is packed into; page-locked where a GPU reads it."""
-    pinned, batch = torch.device(options.device).type == "cuda", options.batch_size
-    rows, columns = options.image_size
-    return SensorTensors(
-        images=torch.zeros(batch, 3, rows, columns, 3, dtype=torch.uint8, pin_memory=pinned),
-        points=torch.zeros(batch, options.max_points, 3, pin_memory=pinned),
-        status=torch.zeros(batch, 8, pin_memory=pinned),
-    )
+    rows, columns = staging.images.shape[2:4]
+    for row, observation in enumerate(observations):
+        scene = slice(row, row + 1)
+        out = SensorTensors(images=staging.images[scene], points=staging.points[scene], status=staging.status[scene])
+        pack_sensors(observation, (rows, columns), staging.points.shape[1], out=out)
+    return staging

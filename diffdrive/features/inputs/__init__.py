@@ -5,10 +5,11 @@ from __future__ import annotations
 from diffdrive.features.inputs.camera import build_camera
 from diffdrive.features.inputs.ego_status import build_status
 from diffdrive.features.inputs.lidar_bev import build_lidar
+from diffdrive.features.inputs.packing import pack_sensors
 from diffdrive.scene import Observation
 from diffdrive.tensors import InputLayout, PlannerInputs
 
-__all__ = ["build_camera", "build_inputs", "build_lidar", "build_status"]
+__all__ = ["build_camera", "build_inputs", "build_lidar", "build_status", "pack_sensors"]
 
 
 def build_inputs(observation: Observation, layout: InputLayout) -> PlannerInputs:

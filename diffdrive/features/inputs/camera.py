@@ -1,10 +1,4 @@
-"""Three front images become one wide one: crop, stitch left | front | right, resize.
-
-The crop is stated in 1080p pixels and scales with the image, so that every 16:9 size that scales it to whole pixels shows
-the network the same part of the world. From 1920 x 1080 to 1024 x 256, the sizes of the public TransFuser and DiffusionDrive
-models for NAVSIM, pixels are sampled as those models sample them: bilinear at the cell centre, without smoothing. Every other
-change of size is smoothed (antialiased bilinear), because an aliased picture has no merit where no weights were trained on it.
-"""
+"""Three front images become one wide one, on the CPU: crop, stitch, resize (see ``stitching`` for the geometry)."""
 
 from __future__ import annotations
 
@@ -15,23 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffdrive.contracts import InputError
+from diffdrive.features.inputs.stitching import QUARTER, QUARTER_TAPS, STITCH_ORDER, Stitching, front_images
 from diffdrive.scene import CameraFrame, CameraId
 from diffdrive.tensors import InputLayout
 
-STITCH_ORDER = (CameraId.L0, CameraId.F0, CameraId.R0)
-"""Left to right in the stitched image."""
+__all__ = ["STITCH_ORDER", "build_camera"]
 
-CROP_ROWS_1080P = 28
-"""Rows cut from the top and from the bottom of every image, pixels of a 1920 x 1080 image."""
-
-CROP_COLUMNS_1080P = 416
-"""Columns cut from both sides of the two outer images, likewise."""
-
-# The crops are whole pixels at quarters of 1080p and at nothing smaller.
-_UNIT_HEIGHT, _UNIT_WIDTH, _UNITS_1080P = 270, 480, 4
-_REFERENCE_FACTOR = 4
-_REFERENCE_HEIGHT = 256
+# Eight bytes as four lanes of 16 bits: room for sums of four bytes.
+_LOW_BYTES = np.uint64(0x00FF_00FF_00FF_00FF)
+_HALVES = np.uint64(0x0002_0002_0002_0002)
+_MULTIPLES_OF_FOUR = np.uint64(0x03FC_03FC_03FC_03FC)
+_SEVEN_BYTES = np.uint64(0x00FF_FFFF_FFFF_FFFF)
+_24 = np.uint64(24)
 
 
 def build_camera(cameras: Mapping[CameraId, CameraFrame], layout: InputLayout) -> Tensor:
@@ -39,57 +28,54 @@ def build_camera(cameras: Mapping[CameraId, CameraFrame], layout: InputLayout) -
 
     Raises ``InputError`` for a missing camera, images of different sizes, and sizes that the crop does not fit.
     """
-    missing = [camera.value for camera in STITCH_ORDER if camera not in cameras]
-    if missing:
-        given = ", ".join(sorted(camera.value for camera in cameras)) or "none"
-        raise InputError(
-            f"The planner needs the cameras l0, f0 and r0, but {', '.join(missing)} is missing (given: {given}). "
-            "Load the scene with sensors, from a source that has these cameras."
-        )
-    images = [cameras[camera].image for camera in STITCH_ORDER]
-    crops = _crop(images, _units(images))
-    if _is_reference_scale(crops, layout):
-        crops = [_sample_quarter(crop) for crop in crops]
+    images = front_images(cameras)
+    height, width = images[0].shape[:2]
+    stitching = Stitching.of((height, width), layout)
+    left, front, right = (image[stitching.rows] for image in images)
+    crops = [left[:, stitching.outer_columns], front, right[:, stitching.outer_columns]]
+    if stitching.samples_quarter:
+        return torch.from_numpy(_sample_quarter(crops, stitching.target))
     stitched = torch.from_numpy(np.concatenate(crops, axis=1)).permute(2, 0, 1)
-    if stitched.shape[1:] != (layout.camera_height, layout.camera_width):
-        size = (layout.camera_height, layout.camera_width)
+    if stitching.changes_size:
+        size = stitching.target
         stitched = F.interpolate(stitched[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
     return stitched.contiguous().to(torch.float32).div_(255.0)
 
 
-def _units(images: list[np.ndarray]) -> int:
-    """How many quarters of 1080p the images measure."""
-    sizes = [(image.shape[1], image.shape[0]) for image in images]
-    if len(set(sizes)) > 1:
-        text = ", ".join(f"{camera.value} {w} x {h}" for camera, (w, h) in zip(STITCH_ORDER, sizes, strict=True))
-        raise InputError(f"The three images must have one size, got {text}. Resize them to a common one, e.g. 1920 x 1080.")
-    width, height = sizes[0]
-    units, rest = divmod(height, _UNIT_HEIGHT)
-    if rest or units < 1 or width != units * _UNIT_WIDTH:
-        allowed = ", ".join(f"{n * _UNIT_WIDTH} x {n * _UNIT_HEIGHT}" for n in (1, 2, 4, 8))
-        raise InputError(
-            f"Images of {width} x {height} cannot be cropped: the size must be a multiple of {_UNIT_WIDTH} x {_UNIT_HEIGHT} "
-            f"(for example {allowed}), so that the crop falls on whole pixels. Resize the images first."
-        )
-    return units
+def _sample_quarter(crops: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """[3, H, W] float32 in 0..1: the mean of the inner 2 x 2 of every 4 x 4 pixels, rounded to whole grey levels."""
+    picture = np.empty((3, *size), np.float32)
+    first = 0
+    for crop in crops:
+        end = first + crop.shape[1] // QUARTER
+        # Four times the grey levels, so divided by four times 255: the same number, exactly.
+        sums = _rounded_sums(crop)
+        for channel, lane in enumerate((0, 2, 1)):
+            picture[channel, :, first:end] = sums[..., lane]
+        first = end
+    picture /= np.float32(4 * 255)
+    return picture
 
 
-def _crop(images: list[np.ndarray], units: int) -> list[np.ndarray]:
-    rows = CROP_ROWS_1080P * units // _UNITS_1080P
-    columns = CROP_COLUMNS_1080P * units // _UNITS_1080P
-    left, front, right = (image[rows:-rows] for image in images)
-    return [left[:, columns:-columns], front, right[:, columns:-columns]]
-
-
-def _is_reference_scale(crops: list[np.ndarray], layout: InputLayout) -> bool:
-    return layout.camera_height == _REFERENCE_HEIGHT and crops[0].shape[0] == _REFERENCE_FACTOR * _REFERENCE_HEIGHT
-
-
-def _sample_quarter(crop: np.ndarray) -> np.ndarray:
-    """Bilinear at a quarter of the size: the sample falls between the inner two of four pixels, along both axes."""
-    top, bottom = crop[1::4], crop[2::4]
-    total = np.full((top.shape[0], crop.shape[1] // 4, 3), 2, dtype=np.uint16)
-    for rows in (top, bottom):
-        total += rows[:, 1::4]
-        total += rows[:, 2::4]
-    return (total >> 2).astype(np.uint8)
+def _rounded_sums(crop: np.ndarray) -> np.ndarray:
+    """[H/4, W/4, 4] uint16 lanes R, B, G and one of no meaning: the sums of the inner 2 x 2, rounded to multiples of four."""
+    rows, columns, _ = crop.shape
+    blocks = crop.reshape(rows // QUARTER, QUARTER, columns // QUARTER, QUARTER * 3)
+    # Two pixels and two spare bytes make one number: R G B R' G' B' . .
+    first = QUARTER_TAPS.start * 3
+    pairs = blocks[:, QUARTER_TAPS, :, first : first + 8].view("<u8")[..., 0]
+    upper, lower = pairs[:, 0].copy(), pairs[:, 1].copy()
+    even = upper & _LOW_BYTES
+    even += lower & _LOW_BYTES  # lanes R, B, G', .
+    # What the even bytes leave of the whole sum are the odd ones, one byte up: G, R', B'; the spare one is cut off.
+    odd = upper
+    odd += lower
+    odd -= even
+    odd &= _SEVEN_BYTES
+    sums = even
+    sums += odd << _24  # G to the lane of G'
+    odd >>= _24  # R' and B' to the lanes of R and B
+    sums += odd
+    sums += _HALVES
+    sums &= _MULTIPLES_OF_FOUR
+    return sums.view("<u2").reshape(*sums.shape, 4)

@@ -1,4 +1,4 @@
-"""A LiDAR sweep becomes a bird's-eye histogram of the points above the ground."""
+"""A LiDAR sweep becomes a bird's-eye histogram of the points above the ground, on the CPU."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diffdrive.contracts import InputError
+from diffdrive.features.inputs.cell_grid import CellGrid
 from diffdrive.scene import LidarSweep
 from diffdrive.tensors import InputLayout
 
@@ -19,6 +20,19 @@ def build_lidar(sweep: LidarSweep | None, layout: InputLayout) -> Tensor:
 
     Raises ``InputError`` for a missing sweep and for one without any point (a sensor that is off, not an empty world).
     """
+    grid, pixels = CellGrid.of(layout), layout.lidar_pixels
+    x, y, z = np.ascontiguousarray(sweep_points(sweep).T)
+    counting = (z > np.float32(grid.lowest)) & (z < np.float32(grid.highest))
+    counting &= np.abs(x) <= np.float32(grid.reach)
+    counting &= np.abs(y) <= np.float32(grid.reach)
+    chosen = np.flatnonzero(counting)  # gathering by index is several times as fast as by mask
+    cells = _cells(x[chosen], grid) * pixels + _cells(y[chosen], grid)
+    counts = np.bincount(cells, minlength=pixels * pixels)
+    return torch.from_numpy(grid.values.take(counts, mode="clip").reshape(1, pixels, pixels))
+
+
+def sweep_points(sweep: LidarSweep | None) -> np.ndarray:
+    """[N, 3] float32. Raises ``InputError`` where there is no sweep or no point in it."""
     if sweep is None:
         raise InputError(
             "The planner needs a LiDAR sweep and the observation has none. "
@@ -26,26 +40,21 @@ def build_lidar(sweep: LidarSweep | None, layout: InputLayout) -> Tensor:
         )
     if len(sweep.points) == 0:
         raise InputError("The LiDAR sweep holds no points at all. Check the sensor or the file it was read from.")
-    # Heights are compared in float32, the type of the points: a return at float32(0.2) counts as ground.
-    z = sweep.points[:, 2]
-    above = (z > np.float32(layout.lidar_min_height_m)) & (z < np.float32(layout.lidar_max_height_m))
-    x, y = sweep.points[above, 0].astype(np.float64), sweep.points[above, 1].astype(np.float64)
-    inside = (np.abs(x) <= layout.lidar_range_m) & (np.abs(y) <= layout.lidar_range_m)
-    row, column = _cells(x[inside], layout), _cells(y[inside], layout)
-    pixels = layout.lidar_pixels
-    counts = np.bincount(row * pixels + column, minlength=pixels * pixels).reshape(1, pixels, pixels)
-    clipped = np.minimum(counts, layout.lidar_max_count)
-    return torch.from_numpy((clipped / layout.lidar_max_count).astype(np.float32))
+    return sweep.points
 
 
-def _cells(values: np.ndarray, layout: InputLayout) -> np.ndarray:
-    """Index of the cell of each value; the values lie within the range."""
-    pixels, reach = layout.lidar_pixels, layout.lidar_range_m
-    edges = np.linspace(-reach, reach, pixels + 1)
+def _cells(values: np.ndarray, grid: CellGrid) -> np.ndarray:
+    """Index of the cell of each value (float32, metres); the values lie within the range."""
+    if not grid.suits_float32:
+        values = values.astype(np.float64)
     # Scale first, shift after: adding the range first would round tiny negative numbers across the middle edge.
-    guess = np.floor(values * (pixels / (2 * reach))).astype(np.int64) + pixels // 2
-    guess = np.clip(guess, 0, pixels - 1)
-    # Cells that are no power of two in metres have rounded edges; the edges themselves decide.
-    guess -= values < edges[guess]
-    guess += values >= edges[guess + 1]
-    return np.minimum(guess, pixels - 1)
+    cells = np.floor(values * values.dtype.type(grid.cells_per_metre)).astype(np.intp)
+    cells += grid.pixels // 2
+    np.minimum(cells, grid.pixels - 1, out=cells)
+    if not grid.suits_float32:
+        # Rounded edges: the edges themselves decide.
+        np.maximum(cells, 0, out=cells)
+        cells -= values < grid.edges[cells]
+        cells += values >= grid.edges[cells + 1]
+        np.minimum(cells, grid.pixels - 1, out=cells)
+    return cells

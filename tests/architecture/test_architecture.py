@@ -22,10 +22,15 @@ HOMES = {
     "embreex": ("diffdrive/world/render/",),
     "moderngl": ("diffdrive/world/render/",),
     "matplotlib": ("diffdrive/viz/",),
+    "onnx": ("diffdrive/runtime/export/",),
+    "onnxscript": ("diffdrive/runtime/export/",),
+    "onnxruntime": ("diffdrive/runtime/export/",),
+    "tensorrt": ("diffdrive/runtime/export/",),
 }
 
 VEHICLE_FREE_OF = (
     "pytorch_lightning", "lightning", "hydra", "navsim", "nuplan", "py123d", "shapely", "jaxtyping", "matplotlib", "rerun",
+    "onnx", "onnxscript", "onnxruntime", "tensorrt",
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import torch
 
 from diffdrive.contracts import InputError
 from diffdrive.features.inputs import build_inputs
-from diffdrive.features.inputs.camera import STITCH_ORDER
+from diffdrive.features.inputs.packing import pack_sensors
+from diffdrive.features.inputs.stitching import STITCH_ORDER
 from diffdrive.runtime.engine import Engine, SensorEngine
 from diffdrive.runtime.errors import describe
 from diffdrive.runtime.plan import PlanStatus
@@ -82,8 +83,6 @@ class Attempt:
     def _features(self, observation: Observation) -> PlannerInputs | SensorTensors:
         if self._sensor_engine is None:
             return build_inputs(observation, self.engine.spec.inputs).to(self.engine.device)
-        from diffdrive.features.inputs.packing import pack_sensors
-
         room = self._sensor_engine.staging
         rows, columns = room.images.shape[2:4]
         return pack_sensors(observation, (rows, columns), room.points.shape[1], out=room)

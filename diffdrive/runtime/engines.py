@@ -7,13 +7,19 @@ from collections.abc import Callable
 
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
+from diffdrive.runtime.compiled import CompiledEngine
+from diffdrive.runtime.cuda_graph import CudaGraphEngine
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import Engine, EngineOptions
+from diffdrive.runtime.native.engine import NativeEngine
 from diffdrive.runtime.plain import PlainEngine
 
 ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {
     "plain": PlainEngine,
     "eager": EagerEngine,
+    "native": NativeEngine,
+    "compiled": CompiledEngine,
+    "cuda_graph": CudaGraphEngine,
 }
 """Name to constructor. What an engine needs beyond torch it imports when it is made; the error says what to install."""
 

@@ -1,0 +1,20 @@
+"""What a CUDA-graph engine is made of: a recorder, a program of stages, and an answer that cannot go stale."""
+
+from diffdrive.runtime.graph.answer import Answer, StaleAnswerError
+from diffdrive.runtime.graph.frame import Frame
+from diffdrive.runtime.graph.program import GraphProgram, Stage
+from diffdrive.runtime.graph.recorder import CudaRecorder, HostRecorder, Recorder, Work, make_recorder, measured_convolutions
+
+__all__ = [
+    "Answer",
+    "CudaRecorder",
+    "Frame",
+    "GraphProgram",
+    "HostRecorder",
+    "Recorder",
+    "Stage",
+    "StaleAnswerError",
+    "Work",
+    "make_recorder",
+    "measured_convolutions",
+]

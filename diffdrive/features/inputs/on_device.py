@@ -130,9 +130,12 @@ def _sum_of_taps(crop: Tensor) -> Tensor:
 
 
 def _smooth(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Antialiased, columns before rows, rounded to whole grey levels after each, as images of bytes are on the CPU."""
+    """Antialiased and rounded to whole grey levels, at most one apart from what the CPU makes of images of bytes."""
     image = image.to(torch.float32)
-    for step in ((image.shape[2], size[1]), size):
+    # The CPU rounds after each axis. Doing likewise makes nearly all pixels equal; but where few pixels share in one of the
+    # result, two roundings that fall the other way could add up. One rounding cannot.
+    steps = [(image.shape[2], size[1]), size] if image.shape[2] >= 2 * size[0] else [size]
+    for step in steps:
         image = F.interpolate(image, size=step, mode="bilinear", align_corners=False, antialias=True)
         image = (image + 0.5).floor()
     return image

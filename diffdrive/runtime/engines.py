@@ -12,6 +12,7 @@ from diffdrive.runtime.cuda_graph import CudaGraphEngine
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import Engine, EngineOptions
 from diffdrive.runtime.native.engine import NativeEngine
+from diffdrive.runtime.export import AotEngine, OnnxEngine, TensorRtEngine
 from diffdrive.runtime.plain import PlainEngine
 
 ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {
@@ -20,6 +21,9 @@ ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {
     "native": NativeEngine,
     "compiled": CompiledEngine,
     "cuda_graph": CudaGraphEngine,
+    "onnxruntime": OnnxEngine,
+    "aot": AotEngine,
+    "tensorrt": TensorRtEngine,
 }
 """Name to constructor. What an engine needs beyond torch it imports when it is made; the error says what to install."""
 

@@ -11,8 +11,8 @@ from diffdrive.runtime.compiled import CompiledEngine
 from diffdrive.runtime.cuda_graph import CudaGraphEngine
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import Engine, EngineOptions
-from diffdrive.runtime.native.engine import NativeEngine
 from diffdrive.runtime.export import AotEngine, OnnxEngine, TensorRtEngine
+from diffdrive.runtime.native.engine import NativeEngine
 from diffdrive.runtime.plain import PlainEngine
 
 ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {

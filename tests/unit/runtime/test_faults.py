@@ -14,7 +14,7 @@ import torch
 from graph_fakes import IMAGE_SIZE, MAX_POINTS, OPTIONS, FakeRecorder, Work, tiny_model
 
 from diffdrive.contracts import InputError
-from diffdrive.runtime import Engine, EngineOptions, PlainEngine, Plan, Planner, PlanStatus, make_engine
+from diffdrive.runtime import Engine, PlainEngine, Plan, Planner, PlanStatus, make_engine
 from diffdrive.runtime.cuda_graph import CudaGraphEngine
 from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep, Observation
 from diffdrive.tensors import LayerProposals, PlannerInputs, Proposals
@@ -257,7 +257,7 @@ class ScriptedEngine:
 
     name, description, degraded = "scripted", "scripted", ""
 
-    def __init__(self, script: Callable[[Proposals], object] = lambda proposals: proposals, options: EngineOptions = OPTIONS):
+    def __init__(self, script: Callable[[Proposals], object] = lambda proposals: proposals) -> None:
         self._plain = PlainEngine(tiny_model())
         self.spec, self.device, self.script = dataclasses.replace(self._plain.spec, batch_size=None), self._plain.device, script
         self.num_calls = 0
@@ -268,6 +268,13 @@ class ScriptedEngine:
     def run(self, inputs: PlannerInputs, noise: torch.Tensor, mark: Callable[[str], None] = print) -> Proposals:
         self.num_calls += 1
         return self.script(self._plain.run(inputs, noise))  # type: ignore[return-value]
+
+
+class FixedEngine(ScriptedEngine):
+    """Always the same answer, without a network."""
+
+    def run(self, inputs: PlannerInputs, noise: torch.Tensor, mark: Callable[[str], None] = print) -> Proposals:
+        return with_result(torch.zeros(1, 4, 8, 3), torch.zeros(1, 4))
 
 
 def with_result(poses: torch.Tensor, logits: torch.Tensor) -> Proposals:

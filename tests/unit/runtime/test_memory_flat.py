@@ -1,0 +1,51 @@
+"""Ten thousand plans in a row need no more memory than the first five hundred of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+
+PROGRAM = """
+import os, sys
+from dataclasses import replace
+
+sys.path.insert(0, {here!r})
+import torch
+from graph_fakes import OPTIONS, one_pass, tiny_model
+from test_faults import FixedEngine, observation
+from diffdrive.runtime import Planner, make_engine
+
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+torch.set_num_threads(1)
+options = replace(OPTIONS, jumps=one_pass())
+engine = FixedEngine() if {engine!r} == "fixed" else make_engine({engine!r}, tiny_model(), options)
+planner = Planner(engine)
+frames = [observation(seed, num_points=100 + 50 * seed) for seed in range(5)]
+for number in range({count}):
+    plan = planner.plan(frames[number % len(frames)])
+    if not plan.status.is_planned:
+        sys.exit(plan.detail)
+    if number == 499:
+        early = resident_bytes()
+print(resident_bytes() - early)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm, which only Linux has")
+# Ten thousand together. The engine without a network leaves the planner's own memory, features included.
+@pytest.mark.parametrize(("engine", "count"), [("fixed", 7000), ("eager", 1500), ("cuda_graph", 1500)])
+def test_resident_memory_stays_flat(engine: str, count: int) -> None:
+    program = PROGRAM.format(here=str(HERE), engine=engine, count=count)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # One lost camera input of 48 KiB for each of the last 1,000 plans would be 47 MiB.
+    assert int(done.stdout) < 8 * 2**20, f"{engine} grew by {int(done.stdout) / 2**20:.1f} MiB"

@@ -3,7 +3,8 @@
 from diffdrive.runtime.latency.agreement import Answer, Disagreement, disagreement, worst
 from diffdrive.runtime.latency.choice import EngineChoice
 from diffdrive.runtime.latency.environment import describe_environment, gpu_clocks
-from diffdrive.runtime.latency.frames import FrameCycle, FrameSizes, synthetic_observations
+from diffdrive.runtime.latency.floor import Rates, WorkCount, count_work, measure_rates, upload_rate
+from diffdrive.runtime.latency.frames import FrameCycle, FrameSizes, image_size, synthetic_observations
 from diffdrive.runtime.latency.loop import LoopSettings, StageTimer, Timed, measure, measure_pair, measure_stages
 from diffdrive.runtime.latency.memory import MemoryReading, cuda_allocations, read_memory
 from diffdrive.runtime.latency.random_model import random_planner
@@ -22,18 +23,23 @@ __all__ = [
     "LatencyStatistics",
     "LoopSettings",
     "MemoryReading",
+    "Rates",
     "Ratio",
     "StageTimer",
     "Subject",
     "Timed",
+    "WorkCount",
     "bench",
     "compare",
+    "count_work",
     "cuda_allocations",
     "describe_environment",
     "disagreement",
     "gpu_clocks",
+    "image_size",
     "measure",
     "measure_pair",
+    "measure_rates",
     "measure_stages",
     "plain",
     "random_planner",
@@ -41,6 +47,7 @@ __all__ = [
     "read_memory",
     "summarise",
     "synthetic_observations",
+    "upload_rate",
     "worst",
     "write_json",
 ]

@@ -59,6 +59,12 @@ def synthetic_observations(
     return tuple(_observation(rng, sizes) for _ in range(count))
 
 
+def image_size(observation: Observation) -> tuple[int, int]:
+    """Rows and columns of the images of an observation that has some."""
+    rows, columns = next(iter(observation.cameras.values())).image.shape[:2]
+    return rows, columns
+
+
 def _observation(rng: np.random.Generator, sizes: FrameSizes) -> Observation:
     velocity = np.array([rng.uniform(0, 15), rng.normal(0, 0.2)])
     ego = EgoState(timestamp_us=0, pose=np.zeros(3), velocity=velocity, acceleration=rng.normal(0, 1, 2))

@@ -15,7 +15,7 @@ import numpy as np
 
 from diffdrive.runtime.engine import no_mark
 from diffdrive.runtime.latency.agreement import disagreement, worst
-from diffdrive.runtime.latency.frames import FrameCycle
+from diffdrive.runtime.latency.frames import FrameCycle, image_size
 from diffdrive.runtime.latency.loop import (
     GARBAGE_COLLECTION,
     Clock,
@@ -154,11 +154,10 @@ def describe_subject(subject: Subject) -> dict[str, Any]:
 def describe_frames(observations: Sequence[Observation]) -> dict[str, Any]:
     """How large the frames were, and how many different ones."""
     first = observations[0]
-    images = [list(frame.image.shape[:2]) for frame in first.cameras.values()]
     return {
         "observations": {
             "different": len(observations),
-            "image_rows_columns": images[0] if images else None,
+            "image_rows_columns": list(image_size(first)),
             "lidar_points": None if first.lidar is None else len(first.lidar.points),
         }
     }

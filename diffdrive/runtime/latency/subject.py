@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from diffdrive.contracts import InputError
-from diffdrive.features.inputs import build_inputs
+from diffdrive.features.inputs import build_inputs, pack_sensors
 from diffdrive.model import PlannerModel
 from diffdrive.runtime.engine import Engine, EngineOptions, SensorEngine, StageMark, no_mark
 from diffdrive.runtime.engines import make_engine
@@ -101,8 +101,6 @@ class Subject:
 
 
 def _pack(observations: Sequence[Observation], staging: SensorTensors) -> SensorTensors:
-    from diffdrive.features.inputs.packing import pack_sensors
-
     rows, columns = staging.images.shape[2:4]
     for row, observation in enumerate(observations):
         scene = slice(row, row + 1)

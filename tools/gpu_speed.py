@@ -1,0 +1,115 @@
+"""Sections of the check of a GPU that measure: latency against the plain engine, and the distance to the floor."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from gpu_findings import Findings, Setting, random_model
+from gpu_parity import optional_parity
+
+from diffdrive.model.inference import InferenceModel
+from diffdrive.runtime import EngineOptions, Precision
+from diffdrive.runtime.latency import (
+    BenchSettings,
+    EngineChoice,
+    LoopSettings,
+    Rates,
+    bench,
+    compare,
+    count_work,
+    image_size,
+    measure_rates,
+    upload_rate,
+)
+
+COMPARED_FRAMES = 300
+"""A ratio of medians needs fewer frames than a p99."""
+
+SECONDS_PER_EXTRA_ENGINE = 60.0
+
+
+def latency(setting: Setting, findings: Findings) -> None:
+    """Plain against the CUDA graph in turns, then each alone with its stages."""
+    choices = [EngineChoice("cuda_graph", precision) for precision in setting.precisions]
+    for model in setting.models:
+        for choice in choices:
+            against_plain(setting, findings, choice, model)
+        for choice in (*choices, EngineChoice("plain")):
+            what = f"{choice}, {model}"
+            if setting.is_late(findings, what):
+                continue
+            with findings.guard(what):
+                # The plain one is told by the comparison already; here it shows its stages.
+                settings = BenchSettings(loop=_short(setting) if choice.name == "plain" else setting.loop)
+                findings.numbers[what] = bench(setting.subject(choice, model), setting.observations, settings, setting.clock)
+
+
+def against_plain(setting: Setting, findings: Findings, choice: EngineChoice, model: str) -> None:
+    """The ratio of the medians, plain over ``choice``."""
+    what = f"plain / {choice}, {model}"
+    if setting.is_late(findings, what):
+        return
+    with findings.guard(what):
+        plain, other = setting.subject(EngineChoice("plain"), model), setting.subject(choice, model)
+        record = compare(plain, other, setting.observations, BenchSettings(loop=_short(setting)), setting.clock)
+        findings.numbers[what] = record
+        low, _ = record["ratio_interval_95"]
+        findings.check(f"{choice} is faster than plain, {model}", low > 1.0 or not setting.has_gpu, f"{record['ratio']:.2f}x")
+
+
+def _short(setting: Setting) -> LoopSettings:
+    return dataclasses.replace(setting.loop, frames=min(setting.loop.frames, COMPARED_FRAMES))
+
+
+def extra_engines(setting: Setting, findings: Findings) -> None:
+    """What needs more than torch, or minutes to compile: as far as it is there and time is left."""
+    model = setting.models[0]
+    for name in setting.engines:
+        if name in ("eager", "cuda_graph") or setting.is_late(findings, name, SECONDS_PER_EXTRA_ENGINE):
+            continue
+        optional_parity(setting, findings, name, model)
+        for precision in setting.precisions:
+            against_plain(setting, findings, EngineChoice(name, precision), model)
+
+
+def floor(setting: Setting, findings: Findings) -> None:
+    """Rates of this device, work of each network, and how long the measured network takes beside the floor."""
+    edge, copied = (8192, 2**30) if setting.has_gpu else (512, 2**25)
+    rates = {}
+    for precision in setting.precisions:
+        with findings.guard(f"rates, {precision.value}"):
+            rates[precision] = measure_rates(setting.device, precision.dtype, setting.clock, edge=edge, copy_bytes=copied)
+            findings.numbers[f"rates, {precision.value}"] = dataclasses.asdict(rates[precision])
+    if setting.has_gpu:
+        with findings.guard("upload"):
+            bytes_per_s = upload_rate(setting.device, setting.clock, copy_bytes=2**28)
+            rows, columns = image_size(setting.observations[0])
+            frame = 3 * rows * columns * 3 + 12 * EngineOptions().max_points
+            findings.numbers["upload"] = {
+                "bytes_per_s": bytes_per_s,
+                "frame_bytes": frame,
+                "floor_ms": 1e3 * frame / bytes_per_s,
+            }
+    for model in setting.models:
+        for precision, rate in rates.items():
+            with findings.guard(f"floor, {model}, {precision.value}"):
+                findings.numbers[f"{model}, {precision.value}"] = _distance(setting, model, precision, rate)
+
+
+def _distance(setting: Setting, model: str, precision: Precision, rates: Rates) -> dict[str, Any]:
+    network = InferenceModel(random_model(model, 0), dtype=precision.dtype).to(setting.device)
+    subject = setting.subject(EngineChoice("cuda_graph", precision), model)
+    inputs = subject.ready_inputs(setting.observations[:1])
+    tensors = (inputs.camera, inputs.lidar, inputs.status, subject.noise)
+    work = count_work(lambda: network(*tensors), list(network.parameters()), tensors)
+    loop = LoopSettings(frames=min(setting.loop.frames, 100), warm_up=setting.loop.warm_up)
+    measured = bench(subject, setting.observations, BenchSettings(loop=loop), setting.clock)["network"]["p50_ms"]
+    floor_ms = 1e3 * rates.floor_s(work)
+    return {
+        **dataclasses.asdict(work),
+        "floor_ms": floor_ms,
+        "unfused_traffic_ms": 1e3 * work.unfused_bytes / rates.bytes_per_s,
+        "network_p50_ms": measured,
+        "network_over_floor": measured / floor_ms,
+    }

@@ -79,8 +79,8 @@ class FileEngine:
     def description(self) -> str:
         """Passes, number format, device, and what wrote the file."""
         exported = self._exported
-        passes = len(exported.jumps.jumps)
-        return f"{self.name}: {passes} passes, {exported.precision.value}, {self.device}, from {exported.made_with}"
+        passes = "1 pass" if len(exported.jumps.jumps) == 1 else f"{len(exported.jumps.jumps)} passes"
+        return f"{self.name}: {passes}, {exported.precision.value}, {self.device}, from {exported.made_with}"
 
     def warm_up(self) -> None:
         """One plan of nothing."""

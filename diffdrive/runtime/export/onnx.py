@@ -37,7 +37,7 @@ def export_onnx(model: PlannerModel, path: Path | str, options: EngineOptions | 
     path, options = Path(path), options or EngineOptions()
     if options.precision is Precision.BFLOAT16:
         raise InputError(
-            "onnxruntime has no bf16 convolution, so .onnx files are fp32 or fp16, got bf16. The aot engine has it."
+            "An .onnx file is fp32 or fp16, got bf16: onnxruntime has no bf16 convolution. The aot engine has one."
         )
     onnx, _, runtime = (need_package(name) for name in ("onnx", "onnxscript", "onnxruntime"))
     exported = Exported.of(

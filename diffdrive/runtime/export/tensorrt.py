@@ -51,9 +51,7 @@ class TensorRtEngine(FileEngine):
         try:
             file = onnx.load(str(path), load_external_data=False)
         except Exception as error:  # protobuf's own class
-            raise InputError(
-                f"'{path}' is no .onnx file that can be read ({type(error).__name__}). Export it again."
-            ) from error
+            raise InputError(f"'{path}' cannot be read as an .onnx file ({type(error).__name__}). Export it again.") from error
         return from_metadata({entry.key: entry.value for entry in file.metadata_props}, path)
 
     def _start(self, path: Path) -> TensorRtSession:
@@ -139,9 +137,8 @@ class TensorRtSession:
 
 def _need_device(device: str) -> None:
     if torch.device(device).type != "cuda" or not torch.cuda.is_available():
-        raise InputError(
-            f"TensorRT runs on CUDA devices only, got '{device}', and torch sees {torch.cuda.device_count()} here."
-        )
+        count = torch.cuda.device_count()
+        raise InputError(f"TensorRT needs a CUDA device, got '{device}', and torch sees {count} of them here. Use onnxruntime.")
 
 
 def _need_tensorrt() -> Any:

@@ -9,6 +9,7 @@ from diffdrive.model import PlannerModel
 from diffdrive.model.inference import InferenceModel
 from diffdrive.runtime.checks import check_jumps, check_request, empty_inputs
 from diffdrive.runtime.engine import EngineOptions, EngineSpec, StageMark, no_mark
+from diffdrive.runtime.precision import usable_precision
 from diffdrive.tensors import PlannerInputs, Proposals
 
 
@@ -19,18 +20,17 @@ class EagerEngine:
     """
 
     name = "eager"
-    degraded = ""
 
     def __init__(self, model: PlannerModel, options: EngineOptions | None = None) -> None:
         options = options or EngineOptions()
         check_jumps(options.jumps, model.config)
         self.device = torch.device(options.device)
         self.spec = EngineSpec.of(model.config)
-        self.precision = options.precision
+        self.precision, self.degraded = usable_precision(options.precision, self.device)
         self._network = InferenceModel(
             model,
             options.jumps,
-            dtype=options.precision.dtype,
+            dtype=self.precision.dtype,
             wants_agents=options.wants_agents,
             wants_bev=options.wants_bev,
         ).to(self.device)
@@ -46,7 +46,7 @@ class EagerEngine:
 
     @torch.inference_mode()
     def run(self, inputs: PlannerInputs, noise: Tensor, mark: StageMark = no_mark) -> Proposals:
-        """Plan a batch of any size."""
+        """Plan a batch."""
         check_request(self.spec, inputs, noise)
         perceived = self._network.perceive(inputs.camera, inputs.lidar, inputs.status)
         mark("backbone")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
 from diffdrive.runtime.compiled import CompiledEngine
-from diffdrive.runtime.cuda_graph import CudaGraphEngine
+from diffdrive.runtime.cuda_graph import make_cuda_graph
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import Engine, EngineOptions
 from diffdrive.runtime.export import AotEngine, OnnxEngine, TensorRtEngine
@@ -20,7 +20,7 @@ ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {
     "eager": EagerEngine,
     "native": NativeEngine,
     "compiled": CompiledEngine,
-    "cuda_graph": CudaGraphEngine,
+    "cuda_graph": make_cuda_graph,
     "onnxruntime": OnnxEngine,
     "aot": AotEngine,
     "tensorrt": TensorRtEngine,

@@ -22,7 +22,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_the_assets_and_configs(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("diffdrive_configs/training/nano.yaml", "diffdrive/assets/checkpoints/nano/config.json"):
+    for needed in (
+        "diffdrive_configs/training/nano.yaml",
+        "diffdrive/assets/checkpoints/nano/config.json",
+        "diffdrive/runtime/native/winograd.cpp",
+    ):
         assert needed in names
     assert any(name.startswith("diffdrive/assets/logs/") and name.endswith(".arrow") for name in names)
     assert any(name.startswith("diffdrive_anchors/") and name.endswith(".npy") for name in names)

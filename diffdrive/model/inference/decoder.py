@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from diffdrive.diffusion import CLEAN, JumpTable
+from diffdrive.diffusion import JumpTable, NoiseSchedule
 from diffdrive.model.config import PlannerConfig
 from diffdrive.model.decoder import TrajectoryDecoder
 from diffdrive.model.decoder.embeddings import BASE_PERIOD, PointEncoder
@@ -52,7 +52,10 @@ class InferenceDecoder(nn.Module):
         super().__init__()
         layers = [cast(DecoderLayer, layer) for layer in decoder.layers]
         self.heads, self.pad = config.heads, padding_of(layers[0].bev_sampling)
-        self.jumps, self.schedule = jumps, config.schedule
+        self.jumps = jumps
+        # Looked up once: a compiler cannot trace through the schedule's table.
+        self.start = config.schedule.signal_and_noise(jumps.start_level)
+        self.weights = tuple(_jump_weights(config.schedule, *jump) for jump in jumps.jumps[:-1])
         self.offsets_from_anchors = config.offsets_from_anchors
         self.points = Points(decoder.point_encoder)
         attentions = [layer.agent_attention for layer in layers]
@@ -81,26 +84,25 @@ class InferenceDecoder(nn.Module):
 
     def forward(self, memory: DecoderMemory, noise: Tensor) -> tuple[Tensor, Tensor]:
         """``noise`` [B, M, T, 2] to poses [B, M, T, 3] and logits [B, M]."""
-        x_t = self.schedule.add_noise(self.normal_anchors, noise, self.jumps.start_level)
-        for norms, (from_level, to_level) in zip(self.norms, self.jumps.jumps, strict=True):
+        signal, spread = self.start
+        x_t = signal * self.normal_anchors + spread * noise
+        for step, norms in enumerate(self.norms):
             points = x_t.clamp(-1.0, 1.0) * self.half_box + self.box_centre
             query = self.points(points)
             origins = self.anchors.expand_as(points) if self.offsets_from_anchors else points
             for index, layer in enumerate(cast(list[Layer], list(self.layers))):
                 evidence = layer(query, points, memory, index, cast(nn.ModuleList, norms)[index])
-                if to_level == CLEAN and index == len(self.layers) - 1:
+                if step == len(self.weights) and index == len(self.layers) - 1:
                     return layer.answer(evidence, origins)
                 points = origins = origins + layer.offsets(evidence)
-            x_t = self._jump(x_t, points, from_level, to_level)
+            x_t = self._jump(x_t, points, *self.weights[step])
         raise RuntimeError("A jump table ends with a jump to clean.")  # JumpTable checks it
 
-    def _jump(self, x_t: Tensor, points: Tensor, from_level: int, to_level: int) -> Tensor:
-        """``diffusion.step``, with its constants multiplied out."""
-        signal_from, noise_from = self.schedule.signal_and_noise(from_level)
-        signal_to, noise_to = self.schedule.signal_and_noise(to_level)
+    def _jump(self, x_t: Tensor, points: Tensor, clean_weight: float, noise_weight: float, signal_from: float) -> Tensor:
+        """``diffusion.step`` with its constants multiplied out."""
         x0_hat = (points - self.box_centre) / self.half_box
-        signal = x0_hat.clamp(-1.0, 1.0) if self.jumps.clips_prediction else x0_hat
-        return signal_to * signal + (noise_to / noise_from) * (x_t - signal_from * x0_hat)
+        clean = x0_hat.clamp(-1.0, 1.0) if self.jumps.clips_prediction else x0_hat
+        return clean_weight * clean + noise_weight * (x_t - signal_from * x0_hat)
 
 
 class Layer(nn.Module):
@@ -162,6 +164,13 @@ class Points(nn.Module):
         """[B, M, T, 2] metres to [B, M, D]."""
         angle = points.flip(-1)[..., None] * (2.0 * math.pi) / self.period
         return cast(Tensor, self.mlp(torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-4)))
+
+
+def _jump_weights(schedule: NoiseSchedule, from_level: int, to_level: int) -> tuple[float, float, float]:
+    """Of the clean prediction, of the predicted noise, and the signal that the noise prediction takes away."""
+    signal_from, noise_from = schedule.signal_and_noise(from_level)
+    signal_to, noise_to = schedule.signal_and_noise(to_level)
+    return signal_to, noise_to / noise_from, signal_from
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from gpu_findings import Findings, Setting, strict_float32
+from gpu_findings import REQUIRED, Findings, Setting, strict_float32
 
 from diffdrive.diffusion import JUMP_TABLES
 from diffdrive.features.inputs import build_inputs, pack_sensors
@@ -68,6 +68,10 @@ def _compare_with(
         if isinstance(subject.engine, SensorEngine):
             seen = [subject.run_stages([each], lambda stage: None) for each in setting.observations]
             _note(findings, f"{what}, from sensors", _apart(seen, expected), bound + SENSOR_BOUND)
+        if subject.engine.degraded:
+            findings.numbers[f"degraded, {what}"] = subject.engine.degraded
+            if setting.has_gpu and choice.name in REQUIRED:
+                findings.check(f"{what}, as it was asked to", False, subject.engine.degraded)
 
 
 def _note(findings: Findings, what: str, apart: Disagreement, bound: float) -> None:
@@ -92,12 +96,10 @@ def recording(setting: Setting, findings: Findings) -> None:
                 continue
             with strict_float32(), findings.guard(f"recording of {what}"):
                 subject = setting.subject(EngineChoice("cuda_graph", precision), model)
-                findings.numbers[f"degraded, {what}"] = subject.engine.degraded or None
                 if setting.has_gpu:
                     findings.check(f"the graph is recorded, {what}", not subject.engine.degraded, subject.engine.degraded)
                 first = _answers(setting, subject)
-                eager_precision = precision if setting.has_gpu else Precision.FLOAT32
-                eager = setting.subject(EngineChoice("eager", eager_precision), model)
+                eager = setting.subject(EngineChoice("eager", precision), model)
                 bound = BOUNDS[precision]
                 _note(findings, f"replay is eager work, {what}", _apart(first, _answers(setting, eager)), bound)
                 same = _apart(_answers(setting, subject), first).within(0.0, 0.0)

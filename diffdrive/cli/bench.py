@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         "bench", help="measure latency, stage by stage, or two engines in turns", description=__doc__
     )
     engines = parser.add_mutually_exclusive_group()
-    engines.add_argument("--engine", default="plain", metavar="NAME[:PRECISION]", help="for example plain:fp32 (default plain)")
+    engines.add_argument("--engine", default="eager", metavar="NAME[:PRECISION]", help="for example plain:fp32 (default eager)")
     engines.add_argument(
         "--compare",
         nargs=2,

@@ -8,7 +8,7 @@ import torch
 from diffdrive.runtime import EngineOptions, EngineSpec, StageMark
 from diffdrive.runtime.engine import no_mark
 from diffdrive.scene import CameraFrame, CameraId, EgoState, LidarSweep, Observation
-from diffdrive.tensors import InputLayout, LayerProposals, PlannerInputs, Proposals
+from diffdrive.tensors import InputLayout, LayerProposals, PlannerInputs, Proposals, SensorTensors
 
 SPEC = EngineSpec(inputs=InputLayout(camera_height=64, camera_width=256, lidar_pixels=64), num_modes=4)
 
@@ -51,6 +51,32 @@ class TimedEngine:
         poses = torch.zeros(len(noise), 4, 8, 3)
         poses[..., 0] = torch.arange(1.0, 5.0)[:, None] * torch.arange(1, 9) * 0.5 + self.shift
         return Proposals(passes=((LayerProposals(poses, noise[..., 0, 0] + 2 * self.shift),),))
+
+
+class SensorTimedEngine(TimedEngine):
+    """Takes half a second to copy and a quarter to preprocess, before the rest."""
+
+    def __init__(self, clock: FakeClock, *, batch_size: int = 1) -> None:
+        super().__init__(clock, name="fake sensors")
+        self.staging = SensorTensors(
+            images=torch.zeros(batch_size, 3, 270, 480, 3, dtype=torch.uint8),
+            points=torch.zeros(batch_size, 64, 3),
+            status=torch.zeros(batch_size, 8),
+        )
+        self.seen: list[SensorTensors] = []
+
+    def run_sensors(self, sensors: SensorTensors, noise: torch.Tensor, mark: StageMark = no_mark) -> Proposals:
+        self.seen.append(sensors)
+        for stage, seconds in (("copy", 0.5), ("preprocess", 0.25)):
+            self.clock.now += seconds
+            mark(stage)
+        layout = SPEC.inputs
+        inputs = PlannerInputs(
+            camera=torch.zeros(len(noise), 3, layout.camera_height, layout.camera_width),
+            lidar=torch.zeros(len(noise), 1, layout.lidar_pixels, layout.lidar_pixels),
+            status=sensors.status,
+        )
+        return self.run(inputs, noise, mark)
 
 
 class FailingEngine(TimedEngine):

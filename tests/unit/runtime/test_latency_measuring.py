@@ -15,10 +15,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from latency_fakes import OPTIONS, FailingEngine, FakeClock, TimedEngine, small_observations
+from latency_fakes import OPTIONS, FailingEngine, FakeClock, SensorTimedEngine, TimedEngine, small_observations
 
 from diffdrive.contracts import InputError
-from diffdrive.features.inputs import build_inputs
+from diffdrive.features.inputs import build_inputs, pack_sensors
 from diffdrive.model import nano
 from diffdrive.runtime import EngineOptions, PlainEngine, Planner, Precision
 from diffdrive.runtime.latency import (
@@ -175,6 +175,27 @@ def test_the_stages_are_those_of_the_planner() -> None:
     np.testing.assert_array_equal(answer.poses[0].numpy(), plan.proposals)
     np.testing.assert_allclose(answer.scores[0].numpy(), plan.scores, atol=1e-12)
     np.testing.assert_array_equal(answer.chosen[0].numpy(), plan.trajectory.poses)
+
+
+def test_an_engine_that_preprocesses_gets_its_memory_packed() -> None:
+    clock = FakeClock()
+    engine = SensorTimedEngine(clock, batch_size=2)
+    both = subject(engine, batch_size=2)
+    seen = small_observations(2)
+    timer = StageTimer(clock, nothing)
+    timer.start()
+    both.run_stages(seen, timer.mark)
+    assert timer.seconds == {
+        "pack": 0.0, "copy": 0.5, "preprocess": 0.25, "backbone": 2.0, "decoder": 1.0, "post": 0.0,
+    }  # fmt: skip
+    assert list(timer.seconds) == ["pack", "copy", "preprocess", "backbone", "decoder", "post"]
+    (sensors,) = engine.seen
+    assert sensors is engine.staging
+    for row, observation in enumerate(seen):
+        expected = pack_sensors(observation, (270, 480), 64)
+        assert all(
+            torch.equal(getattr(sensors, name)[row], getattr(expected, name)[0]) for name in ("images", "points", "status")
+        )
 
 
 def test_compare_of_known_engines() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,17 +15,19 @@ from diffdrive.features.inputs.on_device import SensorPreprocessor
 from diffdrive.model import PlannerModel
 from diffdrive.model.inference import InferenceModel, Perceived
 from diffdrive.runtime.checks import check_jumps, check_request
-from diffdrive.runtime.engine import EngineOptions, EngineSpec, Precision, StageMark, no_mark
+from diffdrive.runtime.eager import EagerEngine
+from diffdrive.runtime.engine import Engine, EngineOptions, EngineSpec, Precision, StageMark, no_mark
 from diffdrive.runtime.errors import describe
 from diffdrive.runtime.graph import (
     Answer,
+    CudaRecorder,
     Frame,
     GraphProgram,
     Recorder,
     Stage,
     StaleAnswerError,
     Work,
-    make_recorder,
+    cuda_device,
     measured_convolutions,
 )
 from diffdrive.tensors import PlannerInputs, Proposals, SensorTensors
@@ -34,6 +37,19 @@ NUM_TRIALS = 3
 
 BOUNDS = {Precision.FLOAT32: 1e-3, Precision.FLOAT16: 2e-2, Precision.BFLOAT16: 1e-1}
 """Largest difference (metres, radians, logits) that a sum in another order may make. A wrong recording is off by more."""
+
+
+def make_cuda_graph(model: PlannerModel, options: EngineOptions) -> Engine:
+    """The CUDA-graph engine; without CUDA the eager one on the CPU, whose ``degraded`` says so.
+
+    Raises ``InputError`` as ``cuda_device`` does.
+    """
+    device = cuda_device(options.device)
+    if isinstance(device, torch.device):
+        return CudaGraphEngine(model, options, CudaRecorder(device))
+    engine = EagerEngine(model, replace(options, device="cpu"))
+    engine.degraded = f"{device} {engine.degraded}".strip()
+    return engine
 
 
 class DeviceLostError(RuntimeError):
@@ -51,18 +67,17 @@ class CudaGraphEngine:
     buffers and ``degraded`` says why. A run whose work was not done raises ``StaleAnswerError`` and ends the trust in its
     recording; a CUDA error other than a lack of memory raises ``DeviceLostError``, then and at every later call.
 
-    ``recorder`` is for tests. Raises ``InputError`` as ``make_recorder`` and ``check_jumps`` do.
+    Raises ``InputError`` for jumps that the model's schedule does not reach. ``model`` is not needed afterwards.
     """
 
     name = "cuda_graph"
 
-    def __init__(self, model: PlannerModel, options: EngineOptions | None = None, recorder: Recorder | None = None) -> None:
-        options = options or EngineOptions()
+    def __init__(self, model: PlannerModel, options: EngineOptions, recorder: Recorder) -> None:
         check_jumps(options.jumps, model.config)
-        self._recorder = recorder or make_recorder(options.device)
-        self.device = self._recorder.device
+        self._recorder = recorder
+        self.device = recorder.device
         self.spec = EngineSpec.of(model.config, options.batch_size)
-        self._precision = options.precision if self.device.type == "cuda" else Precision.FLOAT32
+        self._precision = options.precision
         self._model = InferenceModel(
             model,
             options.jumps,

@@ -3,18 +3,17 @@
 from diffdrive.runtime.graph.answer import Answer, StaleAnswerError
 from diffdrive.runtime.graph.frame import Frame
 from diffdrive.runtime.graph.program import GraphProgram, Stage
-from diffdrive.runtime.graph.recorder import CudaRecorder, HostRecorder, Recorder, Work, make_recorder, measured_convolutions
+from diffdrive.runtime.graph.recorder import CudaRecorder, Recorder, Work, cuda_device, measured_convolutions
 
 __all__ = [
     "Answer",
     "CudaRecorder",
     "Frame",
     "GraphProgram",
-    "HostRecorder",
     "Recorder",
     "Stage",
     "StaleAnswerError",
     "Work",
-    "make_recorder",
+    "cuda_device",
     "measured_convolutions",
 ]

@@ -27,8 +27,6 @@ class GraphProgram:
         self._recorder = recorder
         self._replay: Work | None = None
         self._staged: tuple[Stage, ...] | None = None
-        if recorder.refusal:
-            self.fall_back(recorder.refusal)
 
     def record(self, trial: Callable[[Work, Work], str]) -> None:
         """Record the whole chain, or fall back to eager work and let ``degraded`` say why. Does nothing after a fall-back.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -23,10 +23,6 @@ class Recorder(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the work runs."""
-
-    @property
-    def refusal(self) -> str:
-        """Why it records nothing, a sentence; empty when it does."""
 
     def host(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Zeros in host memory that the device reads and writes directly."""
@@ -50,8 +46,6 @@ class CudaRecorder:
     Its graphs share the pool. That is sound because they never run at the same time, and because each of them reads only
     fixed buffers and what it wrote itself; what staged graphs hand on is kept alive and thus not given out again.
     """
-
-    refusal = ""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -90,31 +84,8 @@ class CudaRecorder:
         self._stream.synchronize()
 
 
-class HostRecorder:
-    """Records nothing: for machines without CUDA, and the ``refusal`` says so."""
-
-    def __init__(self, refusal: str) -> None:
-        self.device = torch.device("cpu")
-        self.refusal = refusal
-
-    def host(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Zeros in plain memory."""
-        return torch.zeros(shape, dtype=dtype)
-
-    def ordered(self) -> AbstractContextManager[Any]:
-        """Nothing to order: the CPU works as it is told."""
-        return nullcontext()
-
-    def capture(self, work: Work) -> Work:
-        """Raises ``RuntimeError``, always."""
-        raise RuntimeError(self.refusal)
-
-    def synchronize(self) -> None:
-        """Nothing to wait for."""
-
-
-def make_recorder(device: str) -> Recorder:
-    """The recorder for ``device``; on the CPU, or where there is no CUDA, one that refuses.
+def cuda_device(device: str) -> torch.device | str:
+    """The CUDA device called ``device``; or a sentence that says why there is none: no CUDA here, or the CPU was asked for.
 
     Raises ``InputError`` for a CUDA device beyond those that are there, and for devices of other kinds.
     """
@@ -122,15 +93,13 @@ def make_recorder(device: str) -> Recorder:
     if wanted.type not in ("cpu", "cuda"):
         raise InputError(f"CUDA graphs run on device 'cuda' (or 'cuda:N'), got '{device}'. Use the engine 'eager' there.")
     if wanted.type == "cpu":
-        return HostRecorder("CUDA graphs need device 'cuda', but 'cpu' was asked for: the network runs eagerly there, in fp32.")
+        return "CUDA graphs need device 'cuda', but 'cpu' was asked for: the eager engine runs there."
     if not torch.cuda.is_available():
-        return HostRecorder(
-            f"'{device}' was asked for, but there is no CUDA here: the network runs eagerly on the CPU, in fp32."
-        )
+        return f"'{device}' was asked for, but there is no CUDA here: the eager engine runs on the CPU."
     index = torch.cuda.current_device() if wanted.index is None else wanted.index
     if index >= torch.cuda.device_count():
         raise InputError(f"There is no device '{device}': this machine has {torch.cuda.device_count()}, counted from cuda:0.")
-    return CudaRecorder(torch.device("cuda", index))
+    return torch.device("cuda", index)
 
 
 @contextmanager

@@ -24,7 +24,6 @@ class FakeRecorder:
     """A recording is the work itself, unless ``bend`` makes something else of it."""
 
     device = torch.device("cpu")
-    refusal = ""
 
     def __init__(self, bend: Callable[[Work], Work] = lambda work: work) -> None:
         self.bend = bend

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from graph_fakes import OPTIONS, some_inputs, some_noise, some_sensors, tiny_config, tiny_model
+from graph_fakes import OPTIONS, FakeRecorder, some_inputs, some_noise, some_sensors, tiny_config, tiny_model
 
 from diffdrive.model.inference import InferenceModel
-from diffdrive.runtime import EngineOptions, PlainEngine, Precision
+from diffdrive.runtime import EngineOptions, PlainEngine, Precision, make_engine
 from diffdrive.runtime.cuda_graph import BOUNDS, CudaGraphEngine
 from diffdrive.runtime.graph import CudaRecorder
 from diffdrive.tensors import Proposals
@@ -20,10 +20,10 @@ ON_GPU = replace(OPTIONS, device="cuda")
 
 
 def warm_engine(options: EngineOptions = ON_GPU, seed: int = 0) -> CudaGraphEngine:
-    engine = CudaGraphEngine(tiny_model(seed), options)
+    engine = make_engine("cuda_graph", tiny_model(seed), options)
+    assert isinstance(engine, CudaGraphEngine)
     engine.warm_up()
     assert engine.degraded == ""
-    assert isinstance(engine._recorder, CudaRecorder)
     return engine
 
 
@@ -48,7 +48,7 @@ def test_replays_equal_eager_work_for_different_inputs(precision: Precision) -> 
 
 
 def test_from_sensors_it_equals_the_engine_without_a_gpu() -> None:
-    engine, host = warm_engine(), CudaGraphEngine(tiny_model(), OPTIONS)
+    engine, host = warm_engine(), CudaGraphEngine(tiny_model(), OPTIONS, FakeRecorder())
     for seed in range(5):
         sensors, noise = some_sensors(seed), some_noise(seed, engine.spec.noise_shape)
         # TF32 in cuDNN's convolutions is the library's default and the larger part of this bound.
@@ -118,7 +118,7 @@ class ReadingBack(CudaGraphEngine):
 
 
 def test_work_that_cannot_be_captured_falls_back() -> None:
-    engine = ReadingBack(tiny_model(), ON_GPU)
+    engine = ReadingBack(tiny_model(), ON_GPU, CudaRecorder(torch.device("cuda", 0)))
     engine.warm_up()
     assert "could not be recorded" in engine.degraded
     plain = PlainEngine(tiny_model(), ON_GPU)
@@ -130,4 +130,4 @@ def test_work_that_cannot_be_captured_falls_back() -> None:
 
 def test_devices_that_are_not_there_are_refused() -> None:
     with pytest.raises(ValueError, match="counted from cuda:0"):
-        CudaGraphEngine(tiny_model(), replace(OPTIONS, device="cuda:99"))
+        make_engine("cuda_graph", tiny_model(), replace(OPTIONS, device="cuda:99"))

@@ -244,7 +244,7 @@ def test_a_failed_recording_plans_eagerly_and_says_so() -> None:
     assert_same(plan, Planner(ENGINES["sensors"]()).plan(observation()))
 
 
-def test_without_a_gpu_the_cuda_graph_engine_still_plans() -> None:
+def test_without_a_gpu_cuda_graph_still_plans() -> None:
     planner = Planner(make_engine("cuda_graph", tiny_model(), OPTIONS))
     plan = planner.plan(observation())
     assert plan.status is PlanStatus.PLANNED_DEGRADED, plan.detail

@@ -16,9 +16,11 @@ from dataclasses import replace
 
 sys.path.insert(0, {here!r})
 import torch
-from graph_fakes import OPTIONS, one_pass, tiny_model
+from graph_fakes import OPTIONS, FakeRecorder, one_pass, tiny_model
 from test_faults import FixedEngine, observation
-from diffdrive.runtime import Planner, make_engine
+from diffdrive.runtime import Planner
+from diffdrive.runtime.cuda_graph import CudaGraphEngine
+from diffdrive.runtime.eager import EagerEngine
 
 def resident_bytes():
     with open("/proc/self/statm") as file:
@@ -26,8 +28,12 @@ def resident_bytes():
 
 torch.set_num_threads(1)
 options = replace(OPTIONS, jumps=one_pass())
-engine = FixedEngine() if {engine!r} == "fixed" else make_engine({engine!r}, tiny_model(), options)
-planner = Planner(engine)
+engines = {{
+    "fixed": lambda: FixedEngine(),
+    "eager": lambda: EagerEngine(tiny_model(), options),
+    "cuda_graph": lambda: CudaGraphEngine(tiny_model(), options, FakeRecorder()),
+}}
+planner = Planner(engines[{engine!r}]())
 frames = [observation(seed, num_points=100 + 50 * seed) for seed in range(5)]
 for number in range({count}):
     plan = planner.plan(frames[number % len(frames)])

@@ -48,7 +48,7 @@ class Findings:
 
 
 class _UnavailableError(Exception):
-    """An engine that cannot be had here, and need not."""
+    """An engine that cannot be had here, or not as it was asked for, and need not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +86,8 @@ class Setting:
                 raise
             raise _UnavailableError(str(error)) from error
         subject.engine.warm_up()
+        if subject.engine.degraded and choice.name not in REQUIRED:
+            raise _UnavailableError(subject.engine.degraded)
         return subject
 
     def is_late(self, findings: Findings, what: str, needed_s: float = 0.0) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from gpu_findings import REQUIRED, Findings, Setting, strict_float32
+from gpu_findings import Findings, Setting, strict_float32
 
 from diffdrive.diffusion import JUMP_TABLES
 from diffdrive.features.inputs import build_inputs, pack_sensors
@@ -46,32 +46,30 @@ def parity(setting: Setting, findings: Findings) -> None:
                 expected = _answers(setting, setting.subject(EngineChoice("plain"), model, jumps=jumps))
                 for name in names:
                     for precision in setting.precisions:
-                        _compare_with(setting, findings, EngineChoice(name, precision), model, jumps, expected)
+                        choice = EngineChoice(name, precision)
+                        what = f"{choice} answers as plain, {model}, {jumps}"
+                        with findings.guard(what):
+                            subject = setting.subject(choice, model, jumps=jumps)
+                            _hold_against(setting, findings, subject, what, expected)
 
 
-def optional_parity(setting: Setting, findings: Findings, name: str, model: str) -> None:
+def extra_parity(setting: Setting, findings: Findings, subject: Subject, model: str) -> None:
     """One more engine against the plain one, reference jumps."""
-    with strict_float32(), findings.guard(f"plain, {model}"):
+    with strict_float32():
         expected = _answers(setting, setting.subject(EngineChoice("plain"), model))
-        for precision in setting.precisions:
-            _compare_with(setting, findings, EngineChoice(name, precision), model, "reference", expected)
+        _hold_against(setting, findings, subject, f"{subject.name} answers as plain, {model}, reference", expected)
 
 
-def _compare_with(
-    setting: Setting, findings: Findings, choice: EngineChoice, model: str, jumps: str, expected: Sequence[Answer]
-) -> None:
-    what = f"{choice} answers as plain, {model}, {jumps}"
-    with findings.guard(what):
-        subject = setting.subject(choice, model, jumps=jumps)
-        bound = BOUNDS[choice.precision]
-        _note(findings, what, _apart(_answers(setting, subject), expected), bound)
-        if isinstance(subject.engine, SensorEngine):
-            seen = [subject.run_stages([each], lambda stage: None) for each in setting.observations]
-            _note(findings, f"{what}, from sensors", _apart(seen, expected), bound + SENSOR_BOUND)
-        if subject.engine.degraded:
-            findings.numbers[f"degraded, {what}"] = subject.engine.degraded
-            if setting.has_gpu and choice.name in REQUIRED:
-                findings.check(f"{what}, as it was asked to", False, subject.engine.degraded)
+def _hold_against(setting: Setting, findings: Findings, subject: Subject, what: str, expected: Sequence[Answer]) -> None:
+    bound = BOUNDS[subject.options.precision]
+    _note(findings, what, _apart(_answers(setting, subject), expected), bound)
+    if isinstance(subject.engine, SensorEngine):
+        seen = [subject.run_stages([each], lambda stage: None) for each in setting.observations]
+        _note(findings, f"{what}, from sensors", _apart(seen, expected), bound + SENSOR_BOUND)
+    if subject.engine.degraded:
+        findings.numbers[f"degraded, {what}"] = subject.engine.degraded
+        if setting.has_gpu:
+            findings.check(f"{what}, as it was asked to", False, subject.engine.degraded)
 
 
 def _note(findings: Findings, what: str, apart: Disagreement, bound: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from gpu_findings import Findings, Setting, random_model
-from gpu_parity import optional_parity
+from gpu_findings import REQUIRED, Findings, Setting, random_model
+from gpu_parity import extra_parity
 
 from diffdrive.model.inference import InferenceModel
 from diffdrive.runtime import EngineOptions, Precision
@@ -15,6 +15,7 @@ from diffdrive.runtime.latency import (
     EngineChoice,
     LoopSettings,
     Rates,
+    Subject,
     bench,
     compare,
     count_work,
@@ -30,47 +31,53 @@ SECONDS_PER_EXTRA_ENGINE = 60.0
 
 
 def latency(setting: Setting, findings: Findings) -> None:
-    """Plain against the CUDA graph in turns, then each alone with its stages."""
-    choices = [EngineChoice("cuda_graph", precision) for precision in setting.precisions]
+    """The CUDA graph against the plain engine in turns, then each alone with its stages."""
     for model in setting.models:
-        for choice in choices:
-            against_plain(setting, findings, choice, model)
-        for choice in (*choices, EngineChoice("plain")):
-            what = f"{choice}, {model}"
-            if setting.is_late(findings, what):
+        for precision in setting.precisions:
+            choice = EngineChoice("cuda_graph", precision)
+            if setting.is_late(findings, f"{choice}, {model}"):
                 continue
-            with findings.guard(what):
-                # The plain one is told by the comparison already; here it shows its stages.
-                settings = BenchSettings(loop=_short(setting) if choice.name == "plain" else setting.loop)
-                findings.numbers[what] = bench(setting.subject(choice, model), setting.observations, settings, setting.clock)
-
-
-def against_plain(setting: Setting, findings: Findings, choice: EngineChoice, model: str) -> None:
-    """The ratio of the medians, plain over ``choice``."""
-    what = f"plain / {choice}, {model}"
-    if setting.is_late(findings, what):
-        return
-    with findings.guard(what):
-        plain, other = setting.subject(EngineChoice("plain"), model), setting.subject(choice, model)
-        record = compare(plain, other, setting.observations, BenchSettings(loop=_short(setting)), setting.clock)
-        findings.numbers[what] = record
-        low, _ = record["ratio_interval_95"]
-        findings.check(f"{choice} is faster than plain, {model}", low > 1.0 or not setting.has_gpu, f"{record['ratio']:.2f}x")
-
-
-def _short(setting: Setting) -> LoopSettings:
-    return dataclasses.replace(setting.loop, frames=min(setting.loop.frames, COMPARED_FRAMES))
+            with findings.guard(f"{choice}, {model}"):
+                subject = setting.subject(choice, model)
+                _against_plain(setting, findings, subject, model)
+                _alone(setting, findings, subject, model, setting.loop)
+        if not setting.is_late(findings, f"plain, {model}"):
+            with findings.guard(f"plain, {model}"):
+                # Its latencies are told by the comparisons; here it shows its stages.
+                _alone(setting, findings, setting.subject(EngineChoice("plain"), model), model, _short(setting))
 
 
 def extra_engines(setting: Setting, findings: Findings) -> None:
     """What needs more than torch, or minutes to compile: as far as it is there and time is left."""
     model = setting.models[0]
     for name in setting.engines:
-        if name in ("eager", "cuda_graph") or setting.is_late(findings, name, SECONDS_PER_EXTRA_ENGINE):
-            continue
-        optional_parity(setting, findings, name, model)
         for precision in setting.precisions:
-            against_plain(setting, findings, EngineChoice(name, precision), model)
+            choice = EngineChoice(name, precision)
+            if name in REQUIRED or setting.is_late(findings, str(choice), SECONDS_PER_EXTRA_ENGINE):
+                continue
+            with findings.guard(f"{choice}, {model}"):
+                subject = setting.subject(choice, model)
+                extra_parity(setting, findings, subject, model)
+                _against_plain(setting, findings, subject, model)
+
+
+def _against_plain(setting: Setting, findings: Findings, subject: Subject, model: str) -> None:
+    plain = setting.subject(EngineChoice("plain"), model)
+    record = compare(plain, subject, setting.observations, BenchSettings(loop=_short(setting)), setting.clock)
+    findings.numbers[f"plain / {subject.name}, {model}"] = record
+    if setting.has_gpu:
+        low, _ = record["ratio_interval_95"]
+        findings.check(f"{subject.name} is faster than plain, {model}", low > 1.0, f"{record['ratio']:.2f} times")
+
+
+def _alone(setting: Setting, findings: Findings, subject: Subject, model: str, loop: LoopSettings) -> None:
+    what = f"{subject.name}, {model}, stage by stage"
+    if not setting.is_late(findings, what):
+        findings.numbers[what] = bench(subject, setting.observations, BenchSettings(loop=loop), setting.clock)
+
+
+def _short(setting: Setting) -> LoopSettings:
+    return dataclasses.replace(setting.loop, frames=min(setting.loop.frames, COMPARED_FRAMES))
 
 
 def floor(setting: Setting, findings: Findings) -> None:

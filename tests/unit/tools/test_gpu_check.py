@@ -63,9 +63,9 @@ def test_engines_that_agree_pass(fakes: FakeClock, tmp_path: Path, capsys: pytes
     ]
     compared = record["sections"]["latency"]["numbers"]["plain / cuda_graph:fp32, nano"]
     assert compared["ratio"] == pytest.approx(4.0)
-    assert record["sections"]["latency"]["numbers"]["cuda_graph:fp32, nano"]["stages"]["backbone"]["p50_ms"] == pytest.approx(
-        10
-    )
+    assert record["sections"]["latency"]["numbers"]["cuda_graph:fp32, nano, stage by stage"]["stages"]["backbone"][
+        "p50_ms"
+    ] == pytest.approx(10)
     assert record["environment"]["command"][0] == "tools/gpu_check.py" and record["weights"] == "random weights, seed 0"
     printed = capsys.readouterr().out
     assert "OK: every check holds" in printed and "plain / cuda_graph:fp32, nano: 4.00 end to end" in printed
@@ -121,7 +121,13 @@ def test_an_engine_that_cannot_be_had_is_left_out_unless_it_must_be_there(
     status, record = run(tmp_path / "found.json", *words)
     assert status == 0
     section = record["sections"]["extra engines"]
-    assert section["checks"] == [] and "diffdrive[export]" in section["skipped"]["extra:fp32 answers as plain, nano, reference"]
+    assert section["checks"] == [] and "diffdrive[export]" in section["skipped"]["extra:fp32, nano"]
+    slow = TimedEngine(fakes)
+    slow.degraded = "There is no compiler."
+    monkeypatch.setitem(ENGINES, "extra", lambda model, options: slow)
+    assert run(tmp_path / "found.json", *words)[1]["sections"]["extra engines"]["skipped"] == {
+        "extra:fp32, nano": "There is no compiler."
+    }
     monkeypatch.setitem(ENGINES, "cuda_graph", refuse)
     assert run(tmp_path / "found.json", "--engines", "cuda_graph", "--sections", "parity")[0] == 1
 
@@ -134,7 +140,7 @@ def test_what_no_longer_fits_is_left_out_and_said(fakes: FakeClock, tmp_path: Pa
     # A part that fits is done, the next one is not: each latency takes 0.04 s or less on this clock, and there are many.
     _, record = run(tmp_path / "found.json", "--budget-s", "1.0", "--engines", "cuda_graph", "--sections", "latency")
     section = record["sections"]["latency"]
-    assert "plain / cuda_graph:fp32, nano" in section["numbers"] and "plain:fp32, nano" in section["skipped"]
+    assert "plain / cuda_graph:fp32, nano" in section["numbers"] and "plain, nano" in section["skipped"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

@@ -38,11 +38,20 @@ def build_camera(cameras: Mapping[CameraId, CameraFrame], layout: InputLayout) -
     crops = [left[:, stitching.outer_columns], front, right[:, stitching.outer_columns]]
     if stitching.samples_quarter:
         return torch.from_numpy(_sample_quarter(crops, stitching.target))
-    stitched = torch.from_numpy(np.concatenate(crops, axis=1)).permute(2, 0, 1)
+    stitched = np.concatenate(crops, axis=1)
     if stitching.changes_size:
-        size = stitching.target
-        stitched = F.interpolate(stitched[None], size=size, mode="bilinear", align_corners=False, antialias=True)[0]
-    return stitched.contiguous().to(torch.float32).div_(255.0)
+        stitched = _smooth(stitched, stitching.target)
+    # In numpy, not torch: work this small is not worth waiting for a second thread, long where other programs hold the cores.
+    picture = stitched.transpose(2, 0, 1).astype(np.float32, order="C")
+    picture /= np.float32(255)
+    return torch.from_numpy(picture)
+
+
+def _smooth(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """[H, W, 3] uint8 of ``size``, antialiased."""
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None]
+    resized = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return resized[0].permute(1, 2, 0).numpy()
 
 
 def _sample_quarter(crops: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:

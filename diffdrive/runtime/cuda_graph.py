@@ -224,6 +224,6 @@ class CudaGraphEngine:
 
 
 def _is_device_lost(error: Exception) -> bool:
-    """A CUDA error breaks the context for good; a lack of memory does not, whoever reports it."""
+    """A CUDA error breaks the context for good; a lack of memory and a broken recording do not, whoever reports them."""
     text = str(error)
-    return "CUDA error" in text and "out of memory" not in text
+    return "CUDA error" in text and "out of memory" not in text and "captur" not in text

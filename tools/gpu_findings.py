@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import gc
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -45,6 +46,11 @@ class Findings:
             self.skipped[name] = str(reason)
         except Exception:
             self.check(name, False, traceback.format_exc())
+        finally:
+            # Engines hold themselves through their stages; without this, tens of them would lie on the device.
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
 
 class _UnavailableError(Exception):

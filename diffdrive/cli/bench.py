@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     device = _device(args.device)
     # Before anything runs: the load average is to be the others' load.
-    environment = describe_environment(device, date=datetime.now(UTC), arguments=sys.argv)
+    command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    environment = describe_environment(device, date=datetime.now(UTC), arguments=command)
     try:
         measured = _measure(args)
     except FrameFailedError as error:

@@ -50,6 +50,10 @@ class Timed:
     synchronize: Callable[[], None]
 
 
+def _nothing() -> None:
+    """For a CPU, which has done its work when the call returns."""
+
+
 def synchronizer(device: torch.device) -> Callable[[], None]:
     """What to call before a clock is read: it waits for ``device``. The CPU owes nothing."""
     if device.type == "cuda":
@@ -57,10 +61,14 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
     return _nothing
 
 
-def measure(subject: Timed, settings: LoopSettings, clock: Clock) -> np.ndarray:
-    """[frames] seconds of every frame after the warm-up. Frame numbers go on from the warm-up's."""
+def measure(subject: Timed, settings: LoopSettings, clock: Clock, when_warm: Callable[[], object] = _nothing) -> np.ndarray:
+    """[frames] seconds of every frame after the warm-up. Frame numbers go on from the warm-up's.
+
+    ``when_warm`` is called once between the two.
+    """
     for index in range(settings.warm_up):
         subject.work(index)
+    when_warm()
     times = np.empty(settings.frames)
     with garbage_collector_off():
         for index in range(settings.frames):
@@ -68,11 +76,17 @@ def measure(subject: Timed, settings: LoopSettings, clock: Clock) -> np.ndarray:
     return times
 
 
-def measure_pair(a: Timed, b: Timed, settings: LoopSettings, clock: Clock) -> tuple[np.ndarray, np.ndarray]:
-    """[frames] seconds of ``a`` and of ``b``, frame by frame in turns: A B, B A, A B ... so that drift meets both alike."""
+def measure_pair(
+    a: Timed, b: Timed, settings: LoopSettings, clock: Clock, when_warm: Callable[[], object] = _nothing
+) -> tuple[np.ndarray, np.ndarray]:
+    """[frames] seconds of ``a`` and of ``b``, frame by frame in turns: A B, B A, A B ... so that drift meets both alike.
+
+    ``when_warm`` as for ``measure``.
+    """
     for index in range(settings.warm_up):
         a.work(index)
         b.work(index)
+    when_warm()
     times = np.empty((2, settings.frames))
     with garbage_collector_off():
         for index in range(settings.frames):
@@ -143,7 +157,3 @@ def _time(subject: Timed, index: int, clock: Clock) -> float:
     subject.work(index)
     subject.synchronize()
     return clock() - start
-
-
-def _nothing() -> None:
-    """The CPU has done its work when the call returns."""

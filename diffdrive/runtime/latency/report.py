@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from diffdrive.runtime.engine import no_mark
 from diffdrive.runtime.latency.agreement import disagreement, worst
@@ -26,7 +27,7 @@ from diffdrive.runtime.latency.loop import (
     measure_pair,
     measure_stages,
 )
-from diffdrive.runtime.latency.memory import read_memory
+from diffdrive.runtime.latency.memory import MemoryReading, read_memory
 from diffdrive.runtime.latency.statistics import Ratio, ratio_of_medians, summarise
 from diffdrive.runtime.latency.subject import Subject
 from diffdrive.scene import Observation
@@ -72,9 +73,9 @@ def bench(subject: Subject, observations: Sequence[Observation], settings: Bench
     """
     frames = FrameCycle(observations, subject.options.batch_size)
     subject.engine.warm_up()
-    before = read_memory(subject.engine.device)
-    end_to_end = measure(_plans(subject, frames), settings.loop, clock)
-    after = read_memory(subject.engine.device)
+    memory = _MemoryLog(subject.engine.device)
+    end_to_end = measure(_plans(subject, frames), settings.loop, clock, memory.read)
+    memory.read()
     network = measure(_networks(subject, frames), settings.loop, clock)
     return {
         "format": FORMAT,
@@ -86,7 +87,7 @@ def bench(subject: Subject, observations: Sequence[Observation], settings: Bench
         "network": _statistics(network),
         "stages": stage_table(subject, frames, settings.staged_loop, clock),
         "stages_note": STAGES_NOTE,
-        "memory": {"before": dataclasses.asdict(before), "after": dataclasses.asdict(after)},
+        "memory": memory.as_json(),
     }
 
 
@@ -100,16 +101,13 @@ def compare(
     frames = FrameCycle(observations, a.options.batch_size)
     for subject in (a, b):
         subject.engine.warm_up()
-    end_to_end = measure_pair(_plans(a, frames), _plans(b, frames), settings.loop, clock)
+    memory = _MemoryLog(a.engine.device)
+    end_to_end = measure_pair(_plans(a, frames), _plans(b, frames), settings.loop, clock, memory.read)
+    memory.read()
     network = measure_pair(_networks(a, frames), _networks(b, frames), settings.loop, clock)
     ratio, ratio_network = (ratio_of_medians(*times, seed=settings.seed) for times in (end_to_end, network))
-    # Each is asked for both answers at once: the next call may overwrite what an engine returned.
-    apart = worst(
-        [
-            disagreement(a.run_stages(each, no_mark), b.run_stages(each, no_mark))
-            for each in map(frames.__getitem__, range(len(frames)))
-        ]
-    )
+    scenes = [frames[index] for index in range(len(frames))]
+    apart = worst([disagreement(a.run_stages(each, no_mark), b.run_stages(each, no_mark)) for each in scenes])
     return {
         "format": FORMAT,
         "kind": "comparison",
@@ -126,7 +124,23 @@ def compare(
         },
         "network": {"a": _statistics(network[0]), "b": _statistics(network[1])},
         "largest_difference": {**dataclasses.asdict(apart), "pose": apart.pose},
+        "memory": memory.as_json(),
     }
+
+
+class _MemoryLog:
+    """Readings around the end-to-end frames, the warm-up left out."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._readings: list[MemoryReading] = []
+
+    def read(self) -> None:
+        self._readings.append(read_memory(self._device))
+
+    def as_json(self) -> dict[str, Any]:
+        first, last = self._readings
+        return {"before": dataclasses.asdict(first), "after": dataclasses.asdict(last)}
 
 
 def stage_table(subject: Subject, frames: FrameCycle, settings: LoopSettings, clock: Clock) -> dict[str, Any]:

@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from latency_fakes import OPTIONS, FailingEngine, FakeClock, SensorTimedEngine, TimedEngine, small_observations
 
 from diffdrive.contracts import InputError
@@ -76,6 +73,17 @@ def test_only_frames_after_the_warm_up_count_and_all_are_different() -> None:
     times = measure(Timed(work, nothing), LOOP, clock)
     assert times.tolist() == [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
     assert seen == list(range(11))
+
+
+def test_something_can_be_read_between_warm_up_and_frames() -> None:
+    order: list[str] = []
+    work = Timed(lambda index: order.append("frame"), nothing)
+    few = LoopSettings(frames=2, warm_up=5)
+    measure(work, few, FakeClock(), lambda: order.append("warm"))
+    assert order == ["frame"] * 5 + ["warm"] + ["frame"] * 2
+    order.clear()
+    measure_pair(work, work, few, FakeClock(), lambda: order.append("warm"))
+    assert order == ["frame"] * 10 + ["warm"] + ["frame"] * 4
 
 
 def test_the_device_is_waited_for_inside_the_bracket() -> None:
@@ -209,6 +217,7 @@ def test_compare_of_known_engines() -> None:
     apart = record["largest_difference"]
     assert (apart["position_m"], apart["heading_rad"], apart["logit"], apart["same_choice"]) == (0.125, 0.0, 0.25, 1.0)
     assert apart["pose"] == 0.125
+    assert set(record["memory"]) == {"before", "after"}
     assert slow.warm_ups == fast.warm_ups == 1
 
 

@@ -14,7 +14,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,36 +57,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gpu_check: error: {error}", file=sys.stderr)
         return 2
     date = datetime.now(UTC)
-    record = check(setting, args.sections, date, ["tools/gpu_check.py", *words])
     file = args.out or ROOT / "docs" / "benchmarks" / f"gpu-{_slug(_name(setting.device))}-{date:%Y-%m-%d}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, record)
+    record: dict[str, Any] = {}
+    for record in check(setting, tuple(dict.fromkeys(args.sections)), date, ["tools/gpu_check.py", *words]):
+        # After every section: whoever stops this keeps what was found.
+        write_json(file, record)
     print(summary(plain(record)))
     print(f"wrote {file}")
     return 0 if record["ok"] else 1
 
 
-def check(setting: Setting, sections: Sequence[str], date: datetime, command: Sequence[str]) -> dict[str, Any]:
-    """Run ``sections`` one after the other; none can stop the next."""
+def check(setting: Setting, sections: Sequence[str], date: datetime, command: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Run ``sections`` one after the other; none can stop the next. Yields the record so far, the last one is complete."""
     environment = describe_environment(setting.device, date=date, arguments=command)
     environment["tf32"] = {"cudnn": torch.backends.cudnn.allow_tf32, "matmul": torch.backends.cuda.matmul.allow_tf32}
-    found = {}
+    found: dict[str, Any] = {}
     for name in sections:
         print(f"{name} ...", flush=True)
         found[name] = _section(setting, name)
-    if setting.has_gpu:
-        environment["gpu_after"] = gpu_clocks(setting.device)
-    return {
-        "format": 1,
-        "kind": "gpu check",
-        "ok": all(each["ok"] for each in found.values()),
-        "weights": "random weights, seed 0",
-        "models": list(setting.models),
-        "frames": setting.loop.frames,
-        "warm_up_frames": setting.loop.warm_up,
-        "environment": environment,
-        "sections": found,
-    }
+        if setting.has_gpu:
+            environment["gpu_after"] = gpu_clocks(setting.device)
+        yield {
+            "format": 1,
+            "kind": "gpu check",
+            "complete": len(found) == len(sections),
+            "ok": all(each["ok"] for each in found.values()),
+            "weights": "random weights, seed 0",
+            "models": list(setting.models),
+            "frames": setting.loop.frames,
+            "warm_up_frames": setting.loop.warm_up,
+            "environment": environment,
+            "sections": found,
+        }
 
 
 def _section(setting: Setting, name: str) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from diffdrive.runtime.latency import (
 COMPARED_FRAMES = 300
 """A ratio of medians needs fewer frames than a p99."""
 
-SECONDS_PER_EXTRA_ENGINE = 60.0
+SECONDS_PER_EXTRA_ENGINE = 120.0
+"""An engine that compiles cannot be stopped half-way; none begins with less time left."""
 
 
 def latency(setting: Setting, findings: Findings) -> None:

@@ -101,9 +101,15 @@ def test_an_error_is_kept_and_the_rest_goes_on(
 def test_a_section_that_breaks_does_not_stop_the_next(
     fakes: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(gpu_check.SECTIONS, "floor", lambda setting, findings: 1 / 0)
-    status, record = run(tmp_path / "found.json", "--engines", "eager", "--sections", "floor", "parity")
-    assert status == 1
+    def read_and_break(setting: object, findings: object) -> None:
+        written.append(json.loads((tmp_path / "found.json").read_text()))
+        raise ZeroDivisionError
+
+    written: list[dict[str, Any]] = []
+    monkeypatch.setitem(gpu_check.SECTIONS, "floor", read_and_break)
+    status, record = run(tmp_path / "found.json", "--engines", "eager", "--sections", "preprocessing", "floor", "parity")
+    assert status == 1 and record["complete"]
+    assert list(written[0]["sections"]) == ["preprocessing"] and not written[0]["complete"], "kept section by section"
     assert "ZeroDivisionError" in record["sections"]["floor"]["error"] and record["sections"]["parity"]["ok"]
 
 

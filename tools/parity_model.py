@@ -71,7 +71,7 @@ class Row:
 def compare(recorded: Recorded, salt: str) -> Iterator[Row]:
     """Every array of the file against this network with the golden weights of ``salt``."""
     model = golden_model(torch.from_numpy(recorded["in/anchors"]), salt)
-    inputs = _inputs(recorded)
+    inputs = recorded_inputs(recorded)
     yield _names(model, recorded)
     with torch.no_grad():
         features = model.encode(inputs)
@@ -83,7 +83,8 @@ def compare(recorded: Recorded, salt: str) -> Iterator[Row]:
     yield from _training(model, inputs, recorded)
 
 
-def _inputs(recorded: Recorded) -> PlannerInputs:
+def recorded_inputs(recorded: Recorded) -> PlannerInputs:
+    """The recording's camera, LiDAR and status as the network takes them."""
     return PlannerInputs(
         camera=torch.from_numpy(recorded["in/camera_uint8_hwc"]).permute(0, 3, 1, 2).float() / 255.0,
         lidar=torch.from_numpy(recorded["in/lidar_count"]).float() / 5.0,

@@ -365,6 +365,7 @@ def test_after_failures_in_a_row_only_the_spare_is_asked() -> None:
         assert planner.plan(without_camera()).status is PlanStatus.CAMERA_MISSING, "says nothing about the engine"
     assert planner.plan(observation()).status is PlanStatus.PLANNED_BY_SPARE
     calls = first.num_calls
+    assert calls == 2 + 1 + 3, "a success starts the count anew, a frame without a camera leaves it"
     first.script = lambda proposals: proposals
     plan = planner.plan(observation())
     assert plan.status is PlanStatus.PLANNED_BY_SPARE and "OutOfMemoryError" in plan.detail

@@ -110,7 +110,7 @@ def _distance(setting: Setting, model: str, precision: Precision, rates: Rates) 
     subject = setting.subject(EngineChoice("cuda_graph", precision), model)
     inputs = subject.ready_inputs(setting.observations[:1])
     tensors = (inputs.camera, inputs.lidar, inputs.status, subject.noise)
-    work = count_work(lambda: network(*tensors), list(network.parameters()), tensors)
+    work = count_work(network, tensors)
     loop = LoopSettings(frames=min(setting.loop.frames, 100), warm_up=setting.loop.warm_up)
     measured = bench(subject, setting.observations, BenchSettings(loop=loop), setting.clock)["network"]["p50_ms"]
     floor_ms = 1e3 * rates.floor_s(work)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -45,12 +45,12 @@ class Rates:
         return max(work.flops / self.flops_per_s, work.least_bytes / self.bytes_per_s)
 
 
-def count_work(call: Callable[[], Sequence[Tensor]], weights: Sequence[Tensor], inputs: Sequence[Tensor]) -> WorkCount:
-    """Run ``call`` once and count. ``weights`` and ``inputs`` are what it reads from memory, ``call`` returns its outputs."""
+def count_work(network: nn.Module, inputs: Sequence[Tensor]) -> WorkCount:
+    """Run ``network`` once on ``inputs`` and count. It returns a sequence of tensors; its buffers are weights too."""
     counter, traffic = FlopCounterMode(display=False), _Traffic()
     with torch.no_grad(), counter, traffic:
-        outputs = call()
-    least = sum(_size(tensor) for tensor in (*weights, *inputs, *outputs))
+        outputs = network(*inputs)
+    least = sum(_size(tensor) for tensor in (*network.parameters(), *network.buffers(), *inputs, *outputs))
     return WorkCount(flops=int(counter.get_total_flops()), least_bytes=least, unfused_bytes=traffic.total)
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from diffdrive.runtime.latency import Rates, WorkCount, count_work, measure_rates
 
 
+class Function(nn.Module):
+    """Computes ``function``, which reads ``weights``."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], *weights: torch.Tensor) -> None:
+        super().__init__()
+        self.function = function
+        self.register_parameter("first", nn.Parameter(weights[0]) if weights else None)
+        self.register_buffer("second", weights[1] if len(weights) > 1 else None)
+
+    def forward(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
+        return [self.function(*inputs, *(value for value in (self.first, self.second) if value is not None))]
+
+
 def test_a_linear_layer() -> None:
-    x, weight, bias = torch.ones(2, 8), torch.ones(4, 8), torch.ones(4)
-    work = count_work(lambda: [F.linear(x, weight, bias)], [weight, bias], [x])
+    """Its bias is a buffer here: folded networks keep weights so."""
+    work = count_work(Function(F.linear, torch.ones(4, 8), torch.ones(4)), [torch.ones(2, 8)])
     assert work.flops == 2 * 2 * 8 * 4
     least = 4 * (16 + 32 + 4 + 8)
     assert work.least_bytes == least
@@ -22,18 +36,18 @@ def test_a_linear_layer() -> None:
 
 
 def test_every_operation_pays_without_fusion_and_views_are_free() -> None:
-    x = torch.ones(10, 10)
-    work = count_work(lambda: [(x.t().contiguous()[:5] + 1.0).relu_()], [], [x])
+    network = Function(lambda x: (x.t().contiguous()[:5] + 1.0).relu_())
+    work = count_work(network, [torch.ones(10, 10)])
     # Transposed rows are copied: 100 in, 100 out; the sum: 50 in, 50 out; in place: 50 in, 50 out.
     assert work.unfused_bytes == 4 * (200 + 100 + 100)
     assert work.flops == 0 and work.least_bytes == 4 * (100 + 50)
 
 
 def test_half_precision_moves_half_the_bytes() -> None:
-    squares = [torch.ones(8, 8, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
-    counts = [count_work(functools.partial(lambda x: [x @ x], square), [], []) for square in squares]
-    assert counts[0].flops == counts[1].flops == 2 * 8**3
-    assert counts[0].unfused_bytes == 2 * counts[1].unfused_bytes
+    square = Function(lambda x: x @ x)
+    full, half = (count_work(square, [torch.ones(8, 8, dtype=dtype)]) for dtype in (torch.float32, torch.bfloat16))
+    assert full.flops == half.flops == 2 * 8**3
+    assert full.unfused_bytes == 2 * half.unfused_bytes and full.least_bytes == 2 * half.least_bytes
 
 
 def test_the_floor_is_the_slower_of_both() -> None:

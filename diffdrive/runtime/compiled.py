@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from diffdrive.model import PlannerModel
+from diffdrive.model.inference import InferenceModel, Perceived
 from diffdrive.runtime.checks import check_request, empty_inputs
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import EngineOptions, StageMark, no_mark
@@ -33,8 +34,8 @@ class CompiledEngine(EagerEngine):
         options = options or EngineOptions()
         super().__init__(model, options)
         self.spec = replace(self.spec, batch_size=options.batch_size)
-        self._perceive: Callable = self._network.perceive
-        self._denoise: Callable = self._network.denoise
+        self._perceive: Callable[..., Perceived] = self._network.perceive
+        self._denoise: Callable[..., tuple[Tensor, Tensor]] = self._network.denoise
         self._is_ready = False
 
     def warm_up(self) -> None:
@@ -45,7 +46,7 @@ class CompiledEngine(EagerEngine):
         inputs, noise = empty_inputs(self.spec, self.device)
         try:
             self._compile()
-            with _compiling(self.device):
+            with compiling(self.device):
                 self.run(inputs, noise)
         except Exception as error:  # a compiler can fail in any way, and the network runs without it
             first_line = (str(error).strip().splitlines() or [""])[0]
@@ -71,15 +72,22 @@ class CompiledEngine(EagerEngine):
                 use_winograd(self._network)
             except NativeUnavailableError as error:
                 self._add_reason(f"The network runs without native kernels: {error}")
-        self._perceive = torch.compile(self._network.perceive, dynamic=False, fullgraph=True)
-        self._denoise = torch.compile(self._network.denoise, dynamic=False, fullgraph=True)
+        self._perceive, self._denoise = compiled(self._network)
 
     def _add_reason(self, reason: str) -> None:
         self.degraded = f"{self.degraded} {reason}".strip()
 
 
+def compiled(network: InferenceModel) -> tuple[Callable[..., Perceived], Callable[..., tuple[Tensor, Tensor]]]:
+    """``network.perceive`` and ``network.denoise``, to be compiled at their first call within ``compiling``."""
+    return (
+        torch.compile(network.perceive, dynamic=False, fullgraph=True),
+        torch.compile(network.denoise, dynamic=False, fullgraph=True),
+    )
+
+
 @contextlib.contextmanager
-def _compiling(device: torch.device) -> Iterator[None]:
+def compiling(device: torch.device) -> Iterator[None]:
     """Settings that hold while Dynamo and Inductor work: frozen weights can be packed for the CPU's kernels."""
     import torch._dynamo.config
     import torch._inductor.config

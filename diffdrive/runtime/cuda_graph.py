@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from diffdrive.features.inputs.on_device import SensorPreprocessor
 from diffdrive.model import PlannerModel
 from diffdrive.model.inference import InferenceModel, Perceived
 from diffdrive.runtime.checks import check_jumps, check_request
+from diffdrive.runtime.compiled import compiled, compiling
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import Engine, EngineOptions, EngineSpec, Precision, StageMark, no_mark
 from diffdrive.runtime.errors import describe
@@ -39,14 +40,15 @@ BOUNDS = {Precision.FLOAT32: 1e-3, Precision.FLOAT16: 2e-2, Precision.BFLOAT16: 
 """Largest difference (metres, radians, logits) that a sum in another order may make. A wrong recording is off by more."""
 
 
-def make_cuda_graph(model: PlannerModel, options: EngineOptions) -> Engine:
-    """The CUDA-graph engine; without CUDA the eager one on the CPU, whose ``degraded`` says so.
+def make_cuda_graph(model: PlannerModel, options: EngineOptions, *, compiles: bool = False) -> Engine:
+    """The CUDA-graph engine, of compiled kernels if asked for; without CUDA the eager engine, whose ``degraded`` says so.
 
     Raises ``InputError`` as ``cuda_device`` does.
     """
     device = cuda_device(options.device)
     if isinstance(device, torch.device):
-        return CudaGraphEngine(model, options, CudaRecorder(device))
+        kind = CompiledGraphEngine if compiles else CudaGraphEngine
+        return kind(model, options, CudaRecorder(device))
     engine = EagerEngine(model, replace(options, device="cpu"))
     engine.degraded = f"{device} {engine.degraded}".strip()
     return engine
@@ -85,6 +87,8 @@ class CudaGraphEngine:
             wants_agents=options.wants_agents,
             wants_bev=options.wants_bev,
         ).to(self.device)
+        self._perceive_scene: Callable[..., Perceived] = self._model.perceive
+        self._denoise_scene: Callable[..., tuple[Tensor, Tensor]] = self._model.denoise
         self._preprocessor = SensorPreprocessor(self.spec.inputs, options.image_size).to(self.device)
         self._frame = Frame(self._recorder, self.spec, options.image_size, options.max_points)
         self._perceived: Perceived | None = None
@@ -158,12 +162,12 @@ class CudaGraphEngine:
         if self._answer is not None:
             self._answer.admit()
         inputs = self._frame.inputs
-        self._perceived = self._model.perceive(inputs.camera, inputs.lidar, inputs.status)
+        self._perceived = self._perceive_scene(inputs.camera, inputs.lidar, inputs.status)
 
     def _denoise(self) -> None:
         if self._perceived is None:
             raise RuntimeError("The decoder has nothing to decode: the backbone comes first.")
-        outputs = (*self._model.denoise(self._perceived.memory, self._frame.noise), *self._perceived.heads)
+        outputs = (*self._denoise_scene(self._perceived.memory, self._frame.noise), *self._perceived.heads)
         if self._answer is None:
             self._answer = Answer(self._recorder, outputs)
         self._answer.deliver(outputs)
@@ -221,6 +225,46 @@ class CudaGraphEngine:
             raise
         finally:
             self._lock.release()
+
+
+class CompiledGraphEngine(CudaGraphEngine):
+    """``CudaGraphEngine`` whose network went through torch.compile first: fewer kernels, recorded all the same.
+
+    The compiled network must agree with the uncompiled one on the trial's inputs. Where it does not, or nothing can be
+    compiled (no Triton), the uncompiled network is recorded and ``degraded`` says why. ``warm_up`` takes a minute or two.
+    """
+
+    name = "cuda_graph_compiled"
+    _uncompiled_because = ""
+
+    @property
+    def degraded(self) -> str:
+        """As for ``CudaGraphEngine``, and why the network is not compiled."""
+        return " ".join(reason for reason in (self._uncompiled_because, super().degraded) if reason)
+
+    def _prepare(self) -> None:
+        if not self._is_warm and not self._uncompiled_because:
+            self._from_sensors.run_eagerly()
+            try:
+                self._perceive_scene, self._denoise_scene = compiled(self._model)
+                with compiling(self.device):
+                    self._from_sensors.run_eagerly()
+                    self._recorder.synchronize()
+                complaint = self._trial(self._run_uncompiled, self._from_sensors.run_eagerly)
+            except Exception as error:  # a compiler can fail in any way, and the network runs without it
+                complaint = describe(error)
+            if complaint:
+                self._perceive_scene, self._denoise_scene = self._model.perceive, self._model.denoise
+                self._uncompiled_because = f"The network is recorded uncompiled: {complaint}."
+        super()._prepare()
+
+    def _run_uncompiled(self) -> None:
+        network = self._perceive_scene, self._denoise_scene
+        self._perceive_scene, self._denoise_scene = self._model.perceive, self._model.denoise
+        try:
+            self._from_sensors.run_eagerly()
+        finally:
+            self._perceive_scene, self._denoise_scene = network
 
 
 def _is_device_lost(error: Exception) -> bool:

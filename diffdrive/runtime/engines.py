@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
@@ -21,6 +22,7 @@ ENGINES: dict[str, Callable[[PlannerModel, EngineOptions], Engine]] = {
     "native": NativeEngine,
     "compiled": CompiledEngine,
     "cuda_graph": make_cuda_graph,
+    "cuda_graph_compiled": partial(make_cuda_graph, compiles=True),
     "onnxruntime": OnnxEngine,
     "aot": AotEngine,
     "tensorrt": TensorRtEngine,

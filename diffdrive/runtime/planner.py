@@ -69,7 +69,7 @@ class Planner:
         cls,
         folder: Path | str,
         *,
-        engine: str = "plain",
+        engine: str = "eager",
         options: EngineOptions | None = None,
         seed: int = 0,
         clock: Callable[[], float] = time.perf_counter,

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffdrive.cli.source_options import device_of
+
 if TYPE_CHECKING:
     from diffdrive.model import PlannerModel
     from diffdrive.runtime.latency import EngineChoice, Subject
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)
-    device = _device(args.device)
+    device = device_of(args)
     # Before anything runs: the load average is to be the others' load.
     command = [Path(sys.argv[0]).name, *sys.argv[1:]]
     environment = describe_environment(device, date=datetime.now(UTC), arguments=command)
@@ -87,20 +89,6 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--deadline-ms must be above 0, got {args.deadline_ms:g}.")
     if args.threads is not None and args.threads < 1:
         raise InputError(f"--threads must be at least 1, got {args.threads}.")
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    from diffdrive.contracts import InputError
-
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"--device must be cpu, cuda or cuda:N, got '{name}'.") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {name}: torch sees no CUDA device here. Use --device cpu, or a machine with a GPU.")
-    return device
 
 
 def _measure(args: argparse.Namespace) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from diffdrive.contracts import InputError
     from diffdrive.evaluation import Report, evaluate, sections, story, write_report
     from diffdrive.evaluation.lineup import PLANNERS, lineup
+    from diffdrive.runtime import Planner
     from diffdrive.world.source import WorldSource
 
     begin = time.monotonic()
@@ -52,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     source = WorldSource(args.logs or LOGS, cache=args.out / "sensors", renderer=args.renderer)
     require_sensors(source)
     tokens = evenly(source.tokens, args.scenes)
-    candidates, planner = lineup(PLANNERS, checkpoint)
-    ours, engine = candidates[0].name, planner.engine.description if planner else ""
+    planner = Planner.from_checkpoint(checkpoint)
+    planner.warm_up()
+    candidates = lineup(PLANNERS, checkpoint, planner)
+    ours, engine = candidates[0].name, planner.engine.description
     _say(f"Rendering and planning {len(tokens)} of {len(source.tokens)} scenes.")
     evaluation = evaluate(source, candidates, tokens, on_scene=progress(len(tokens)))
     rival = sections.closest_rival(evaluation, ours)

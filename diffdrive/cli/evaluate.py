@@ -15,8 +15,8 @@ from diffdrive.cli.source_options import (
     add_checkpoint_options,
     add_source_options,
     checkpoint_folder,
-    jump_table,
     open_source,
+    planner_of,
     require_sensors,
 )
 
@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     source = open_source(args)
     if NETWORK in args.planners:
         require_sensors(source)
-    candidates, planner = lineup(args.planners, checkpoint_folder(args), jumps=jump_table(args), seed=args.seed)
+    planner = planner_of(args) if NETWORK in args.planners else None
+    candidates = lineup(args.planners, checkpoint_folder(args), planner)
     tokens = evenly(source.tokens, args.scenes)
     evaluation = evaluate(
         source, candidates, tokens, sensors=planner is not None, on_scene=progress(len(tokens)) if not args.json else None

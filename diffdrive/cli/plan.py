@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from diffdrive.cli.source_options import (
     add_checkpoint_options,
     add_source_options,
-    checkpoint_folder,
     find_token,
-    jump_table,
     open_source,
+    planner_of,
     require_sensors,
 )
 
@@ -40,15 +39,11 @@ def run(args: argparse.Namespace) -> int:
     """Plan. Status 1 when the planner could only answer with its fallback, which is printed and drawn all the same."""
     if args.out is not None:
         _check_picture(args.out)
-    from diffdrive.runtime import EngineOptions, Planner
-
     source = open_source(args)
     require_sensors(source)
     token = find_token(source, args.scene)
-    planner = Planner.from_checkpoint(checkpoint_folder(args), options=EngineOptions(jumps=jump_table(args)), seed=args.seed)
+    planner = planner_of(args)
     scene = source.load(token)
-    # The first call pays for allocations that no later one does; its time would say nothing about the planner.
-    planner.warm_up()
     plan = planner.plan(scene.observation)
     if args.out is not None:
         draw(scene, plan, args.out)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diffdrive.runtime import Planner
     from diffdrive.scene import SceneSource
 
 SOURCES = ("drivetown", "logs", "nuscenes")
@@ -38,6 +39,13 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jumps", choices=("reference", "ddim"), default="reference", help="denoising steps (default reference)"
     )
+    parser.add_argument(
+        "--engine",
+        default="eager",
+        metavar="NAME[:PRECISION]",
+        help="what runs the network, for example native or compiled:bf16 (default eager)",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default cpu)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that plans start from (default 0)")
 
 
@@ -82,6 +90,32 @@ def jump_table(args: argparse.Namespace) -> Any:
     from diffdrive.diffusion import JUMP_TABLES
 
     return JUMP_TABLES[args.jumps]
+
+
+def planner_of(args: argparse.Namespace) -> Planner:
+    """The planner that the options ask for, warmed up: a first call that compiles or allocates would be no plan's time."""
+    from diffdrive.runtime import EngineChoice, EngineOptions, Planner
+
+    choice = EngineChoice.parse(args.engine)
+    options = EngineOptions(jumps=jump_table(args), precision=choice.precision, device=str(device_of(args)))
+    planner = Planner.from_checkpoint(checkpoint_folder(args), engine=choice.name, options=options, seed=args.seed)
+    planner.warm_up()
+    return planner
+
+
+def device_of(args: argparse.Namespace) -> Any:
+    """The torch device of ``--device``. Raises ``InputError`` for another word, and for CUDA where there is none."""
+    import torch
+
+    from diffdrive.contracts import InputError
+
+    try:
+        device = torch.device(args.device)
+    except RuntimeError as error:
+        raise InputError(f"--device must be cpu, cuda or cuda:N, got '{args.device}'.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"--device {args.device}: torch sees no CUDA device here. Use --device cpu, or a machine with a GPU.")
+    return device
 
 
 def find_token(source: SceneSource, scene: str) -> str:

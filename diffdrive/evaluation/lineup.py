@@ -8,9 +8,8 @@ from pathlib import Path
 
 from diffdrive.baselines import ConstantTurnRate, ConstantVelocity, EgoStatusMLP
 from diffdrive.contracts import InputError
-from diffdrive.diffusion import REFERENCE, JumpTable
 from diffdrive.evaluation.evaluate import Candidate
-from diffdrive.runtime import EngineOptions, Planner
+from diffdrive.runtime import Planner
 from diffdrive.tensors import TargetLayout
 
 NETWORK = "network"
@@ -18,28 +17,26 @@ PLANNERS = (NETWORK, "constant_velocity", "constant_turn_rate", "ego_status_mlp"
 """What can be compared. ``network`` and ``ego_status_mlp`` need a checkpoint folder."""
 
 
-def lineup(
-    names: Sequence[str], checkpoint: Path | None, *, jumps: JumpTable = REFERENCE, seed: int = 0
-) -> tuple[tuple[Candidate, ...], Planner | None]:
-    """The candidates called ``names`` (of ``PLANNERS``), in that order, and the network's planner, warmed up, if it is one.
+def lineup(names: Sequence[str], checkpoint: Path | None, planner: Planner | None = None) -> tuple[Candidate, ...]:
+    """The candidates called ``names`` (of ``PLANNERS``), in that order.
 
-    The network is named after its checkpoint's folder. All plan at the same times. Raises ``InputError`` for an unknown
-    name, for a name that needs a checkpoint where none is given, and for a checkpoint that cannot be read.
+    ``planner`` is the network; it is named after the ``checkpoint`` folder it came from. All plan at the same times. Raises
+    ``InputError`` for an unknown name, and for a name that needs a checkpoint or a planner where none is given.
     """
     for name in names:
         if name not in PLANNERS:
             raise InputError(f"There is no planner '{name}'. Known planners: {', '.join(PLANNERS)}.")
-    planner, layout = None, TargetLayout()
-    if NETWORK in names:
-        planner = Planner.from_checkpoint(_required(checkpoint, NETWORK), options=EngineOptions(jumps=jumps), seed=seed)
-        planner.warm_up()
+    layout = TargetLayout()
+    if planner is not None:
         spec = planner.engine.spec
         layout = replace(layout, num_poses=spec.num_poses, interval_s=spec.interval_s)
-    return tuple(_candidate(name, checkpoint, planner, layout) for name in names), planner
+    return tuple(_candidate(name, checkpoint, planner, layout) for name in names)
 
 
 def _candidate(name: str, checkpoint: Path | None, planner: Planner | None, layout: TargetLayout) -> Candidate:
-    if planner is not None and name == NETWORK:
+    if name == NETWORK:
+        if planner is None:
+            raise InputError(f"'{NETWORK}' needs a planner, got none. Load one with runtime.Planner.from_checkpoint.")
         return Candidate(_required(checkpoint, name).resolve().name, planner.plan)
     if name == "ego_status_mlp":
         blind = EgoStatusMLP.load(_required(checkpoint, name))

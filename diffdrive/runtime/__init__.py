@@ -3,6 +3,7 @@
 Needs torch, timm and numpy, and nothing of the training or data tools.
 """
 
+from diffdrive.runtime.choice import EngineChoice
 from diffdrive.runtime.engine import Engine, EngineOptions, EngineSpec, Precision, SensorEngine, StageMark
 from diffdrive.runtime.engines import ENGINES, make_engine
 from diffdrive.runtime.fallback import comfortable_stop
@@ -13,6 +14,7 @@ from diffdrive.runtime.planner import Planner
 __all__ = [
     "ENGINES",
     "Engine",
+    "EngineChoice",
     "EngineOptions",
     "EngineSpec",
     "PlainEngine",

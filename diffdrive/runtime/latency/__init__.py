@@ -1,7 +1,7 @@
 """How long a plan takes, measured so that the number means something: warmed up, synchronised, stage by stage, in turns."""
 
+from diffdrive.runtime.choice import EngineChoice
 from diffdrive.runtime.latency.agreement import Answer, Disagreement, disagreement, worst
-from diffdrive.runtime.latency.choice import EngineChoice
 from diffdrive.runtime.latency.environment import describe_environment, gpu_clocks
 from diffdrive.runtime.latency.floor import Rates, WorkCount, count_work, measure_rates, upload_rate
 from diffdrive.runtime.latency.frames import FrameCycle, FrameSizes, image_size, synthetic_observations

@@ -9,10 +9,10 @@ import torch
 from diffdrive.contracts import InputError
 from diffdrive.features.inputs import build_inputs, pack_sensors
 from diffdrive.model import PlannerModel
+from diffdrive.runtime.choice import EngineChoice
 from diffdrive.runtime.engine import Engine, EngineOptions, SensorEngine, StageMark, no_mark
 from diffdrive.runtime.engines import make_engine
 from diffdrive.runtime.latency.agreement import Answer
-from diffdrive.runtime.latency.choice import EngineChoice
 from diffdrive.runtime.latency.loop import synchronizer
 from diffdrive.runtime.planner import Planner
 from diffdrive.scene import Observation

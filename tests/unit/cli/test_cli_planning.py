@@ -238,6 +238,8 @@ def test_lineup_refuses_what_it_cannot_build() -> None:
         lineup(["human"], None)
     with pytest.raises(InputError, match="needs the folder of a checkpoint"):
         lineup(["ego_status_mlp"], None)
+    with pytest.raises(InputError, match="needs a planner, got none"):
+        lineup(["network"], None)
 
 
 def test_options_that_do_not_go_together(tmp_path: Path) -> None:

@@ -81,20 +81,21 @@ def test_it_opens_where_only_onnxruntime_is_installed(file: Path) -> None:
     assert done.stdout.strip() == "2", done.stderr
 
 
-def test_it_uses_as_many_threads_as_torch(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_uses_as_many_threads_as_torch_and_lets_them_rest(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     seen = []
 
     def session(path: str, settings: onnxruntime.SessionOptions, providers: list[object]) -> object:
-        seen.append(settings.intra_op_num_threads)
+        spins = settings.get_session_config_entry("session.intra_op.allow_spinning")
+        seen.append((settings.intra_op_num_threads, spins))
         return onnxruntime.InferenceSession(path, settings, providers=providers)
 
     runtime = SimpleNamespace(SessionOptions=onnxruntime.SessionOptions, InferenceSession=session)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     exported = OnnxEngine.open(file).exported
     onnx_module.OnnxSession(runtime, file, exported, torch.device("cpu"))
-    assert seen == [3]
+    assert seen == [(3, "0")]
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

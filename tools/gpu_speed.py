@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from gpu_findings import REQUIRED, Findings, Setting, random_model
 from gpu_parity import extra_parity
 
@@ -27,6 +29,11 @@ from diffdrive.runtime.latency import (
 COMPARED_FRAMES = 300
 """A ratio of medians needs fewer frames than a p99."""
 
+RATIO, TAIL, P50_MS = 10.0, 1.2, 2.0
+"""Of the recorded planner: times as fast as plain, p99 over p50, and milliseconds end to end on one of ``FAST_GPUS``."""
+
+FAST_GPUS = ("H100", "H200", "B200")
+
 SECONDS_PER_EXTRA_ENGINE = 120.0
 """An engine that compiles cannot be stopped half-way; none begins with less time left."""
 
@@ -46,6 +53,26 @@ def latency(setting: Setting, findings: Findings) -> None:
             with findings.guard(f"plain, {model}"):
                 # Its latencies are told by the comparisons; here it shows its stages.
                 _alone(setting, findings, setting.subject(EngineChoice("plain"), model), model, _short(setting))
+    if setting.has_gpu:
+        targets(findings, setting.models[0], setting.precisions, torch.cuda.get_device_name(setting.device))
+
+
+def targets(findings: Findings, model: str, precisions: Sequence[Precision], gpu: str) -> None:
+    """What a recorded planner is to reach on a GPU, in its best precision."""
+    numbers = findings.numbers
+    names = [str(EngineChoice("cuda_graph", precision)) for precision in precisions]
+    ratios = [record["ratio"] for name in names if (record := numbers.get(f"plain / {name}, {model}"))]
+    alone = [record["end_to_end"] for name in names if (record := numbers.get(f"{name}, {model}, stage by stage"))]
+    if not ratios or not alone:
+        findings.skipped[f"targets, {model}"] = "the comparison or the latency that they are about is missing"
+        return
+    fastest = min(alone, key=lambda table: table["p50_ms"])
+    tail = fastest["p99_ms"] / fastest["p50_ms"]
+    findings.check(f"end to end {RATIO:g} times as fast as plain, {model}", max(ratios) >= RATIO, f"{max(ratios):.2f} times")
+    findings.check(f"p99 / p50 at most {TAIL:g}, {model}", tail <= TAIL, f"{tail:.2f}")
+    if any(name in gpu for name in FAST_GPUS):
+        p50 = fastest["p50_ms"]
+        findings.check(f"a plan in {P50_MS:g} ms on this GPU, {model}", p50 <= P50_MS, f"{p50:.2f} ms")
 
 
 def extra_engines(setting: Setting, findings: Findings) -> None:

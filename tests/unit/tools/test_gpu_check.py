@@ -18,10 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runtime"))
 
 import gpu_check
 import gpu_findings
+import gpu_speed
 from latency_fakes import FakeClock, TimedEngine, small_observations
 
 from diffdrive.contracts import InputError
-from diffdrive.runtime import ENGINES, EngineOptions
+from diffdrive.runtime import ENGINES, EngineOptions, Precision
 
 TOOLS = Path(__file__).resolve().parents[3] / "tools"
 CPU = ["--device", "cpu", "--models", "nano", "--precisions", "fp32", "--frames", "3", "--warm-up", "5"]
@@ -150,6 +151,33 @@ def test_what_no_longer_fits_is_left_out_and_said(fakes: FakeClock, tmp_path: Pa
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+@pytest.mark.parametrize(
+    ("ratio", "p50_ms", "p99_ms", "gpu", "held"),
+    [
+        (12.0, 1.5, 1.6, "NVIDIA H200", [True, True, True]),
+        (9.0, 1.5, 1.9, "NVIDIA H200", [False, False, True]),
+        (12.0, 2.5, 2.6, "NVIDIA H200", [True, True, False]),
+        (12.0, 2.5, 2.6, "NVIDIA L4", [True, True]),
+    ],
+)
+def test_targets_are_judged_by_the_best_precision(
+    ratio: float, p50_ms: float, p99_ms: float, gpu: str, held: list[bool]
+) -> None:
+    findings = gpu_findings.Findings()
+    for name, factor in (("cuda_graph:fp16", 1.0), ("cuda_graph:bf16", 2.0)):
+        findings.numbers[f"plain / {name}, base"] = {"ratio": ratio / factor}
+        whole = {"p50_ms": p50_ms * factor, "p99_ms": p99_ms * factor}
+        findings.numbers[f"{name}, base, stage by stage"] = {"end_to_end": whole}
+    gpu_speed.targets(findings, "base", (Precision.FLOAT16, Precision.BFLOAT16), gpu)
+    assert [check["ok"] for check in findings.checks] == held
+
+
+def test_targets_without_measurements_are_left_out() -> None:
+    findings = gpu_findings.Findings()
+    gpu_speed.targets(findings, "base", (Precision.FLOAT16,), "NVIDIA H200")
+    assert not findings.checks and "targets, base" in findings.skipped
+
+
 def test_no_gpu_is_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu_check.main(["--out", str(tmp_path / "found.json")]) == 2
     assert "no CUDA device" in capsys.readouterr().err

@@ -7,22 +7,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from graph_fakes import one_pass, some_inputs, some_noise, tiny_config, tiny_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffdrive.diffusion import CLEAN, JumpTable
-from diffdrive.model import PlannerConfig, PlannerModel, nano
+from diffdrive.model import PlannerModel, nano
 from diffdrive.model.inference import ConvLayer, InferenceModel
 from diffdrive.runtime import EngineOptions, PlainEngine, Precision, make_engine
 from diffdrive.runtime.checks import empty_inputs
 from diffdrive.runtime.native import NativeUnavailableError, WinogradConv, load_library, use_winograd
 from diffdrive.runtime.native.library import CACHE_VARIABLE, cache_folder
-from diffdrive.tensors import InputLayout, PlannerInputs
+from diffdrive.tensors import PlannerInputs
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile the native kernels with")
 
@@ -38,22 +37,15 @@ def kernels_of_this_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     load_library.cache_clear()
 
 
-def model(config: PlannerConfig = nano()) -> PlannerModel:  # noqa: B008
-    torch.manual_seed(0)
-    anchors = torch.zeros(config.anchor_shape)
-    anchors[..., 0] = torch.arange(1.0, 21.0)[:, None] * torch.arange(1, 9) * 0.25
-    return PlannerModel(config, anchors).eval()
+def model() -> PlannerModel:
+    config = nano()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return PlannerModel(config, torch.rand(config.anchor_shape) * 10.0)
 
 
-def request(batch: int = 1, config: PlannerConfig = nano()) -> tuple[PlannerInputs, Tensor]:  # noqa: B008
-    generator = torch.Generator().manual_seed(7)
-    layout = config.inputs
-    inputs = PlannerInputs(
-        camera=torch.rand(batch, 3, layout.camera_height, layout.camera_width, generator=generator),
-        lidar=torch.rand(batch, 1, layout.lidar_pixels, layout.lidar_pixels, generator=generator),
-        status=torch.rand(batch, 8, generator=generator),
-    )
-    return inputs, torch.randn(batch, *config.noise_shape, generator=generator)
+def request(batch: int = 1) -> tuple[PlannerInputs, Tensor]:
+    return some_inputs(7, nano(), batch), some_noise(7, (batch, *nano().noise_shape))
 
 
 def layer(inputs: int, outputs: int, *, relu: bool, **changes: int) -> ConvLayer:
@@ -186,14 +178,12 @@ def test_a_compiled_engine_takes_its_own_batch_size_only() -> None:
 @pytest.mark.slow
 def test_the_compiled_engine_plans_as_the_plain_one() -> None:
     # The compiler's time grows with every layer of another kind or size.
-    layout = InputLayout(camera_height=32, camera_width=128, lidar_pixels=64)
-    config = replace(nano(), inputs=layout, fusion_layers=1, query_layers=1, decoder_layers=1)
-    options = EngineOptions(jumps=JumpTable(start_level=8, jumps=((0, CLEAN),), clips_prediction=True))
-    engine = make_engine("compiled", model(config), options)
+    options = EngineOptions(jumps=one_pass())
+    engine = make_engine("compiled", tiny_model(), options)
     engine.warm_up()
     assert engine.degraded == ""
-    inputs, noise = request(config=config)
-    expected = PlainEngine(model(config), options).run(inputs, noise)
+    inputs, noise = some_inputs(7, tiny_config()), some_noise(7, engine.spec.noise_shape)
+    expected = PlainEngine(tiny_model(), options).run(inputs, noise)
     for _ in range(2):
         given = engine.run(inputs, noise)
         assert (given.poses - expected.poses).abs().max() < 1e-4

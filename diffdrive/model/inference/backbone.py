@@ -10,7 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffdrive.model.inference.layers import ConvLayer, JoinedLinear, attend, map_of, pair, resize, split_heads, tokens_of
+from diffdrive.model.inference.layers import (
+    ConvLayer,
+    JoinedLinear,
+    attend,
+    map_of,
+    pair,
+    pointwise,
+    resize,
+    split_heads,
+    tokens_of,
+)
 from diffdrive.model.perception.backbone import BevPyramid, FusionBackbone
 from diffdrive.model.perception.fusion import FusionBlock, FusionStage
 
@@ -173,14 +183,7 @@ def _folded_shortcut(downsample: nn.Sequential) -> nn.Module:
 
 def _linear_of(conv: nn.Conv2d) -> JoinedLinear:
     """A 1 x 1 convolution of a map is a linear map of its tokens."""
-    weight, bias = folded_one_by_one(conv)
-    return JoinedLinear([(weight, bias)])
-
-
-def folded_one_by_one(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Weight [out, in] and bias [out] of a 1 x 1 convolution."""
-    bias = conv.bias if conv.bias is not None else conv.weight.new_zeros(conv.out_channels)
-    return conv.weight.detach()[:, :, 0, 0], bias.detach()
+    return JoinedLinear([pointwise(conv)])
 
 
 def _pool(cells: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -70,6 +70,12 @@ def pair(linear: nn.Linear) -> tuple[Tensor, Tensor]:
     return linear.weight, linear.bias
 
 
+def pointwise(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight [out, in] and bias [out] of a 1 x 1 convolution."""
+    bias = conv.bias if conv.bias is not None else conv.weight.new_zeros(conv.out_channels)
+    return conv.weight.detach()[:, :, 0, 0], bias.detach()
+
+
 def in_projection(attention: nn.MultiheadAttention, part: int) -> tuple[Tensor, Tensor]:
     """Weight [D, D] and bias [D] of the query (0), key (1) or value (2) projection."""
     weight, bias = attention.in_proj_weight, attention.in_proj_bias

@@ -9,8 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diffdrive.model.inference.backbone import folded_one_by_one
-from diffdrive.model.inference.layers import JoinedLinear, attend, in_projection, map_of, pair, split_heads, tokens_of
+from diffdrive.model.inference.layers import (
+    JoinedLinear,
+    attend,
+    in_projection,
+    map_of,
+    pair,
+    pointwise,
+    split_heads,
+    tokens_of,
+)
 from diffdrive.model.perception.neck import SceneNeck
 
 
@@ -25,7 +33,7 @@ class InferenceNeck(nn.Module):
         dims = neck.bev_norm.normalized_shape[0]
         self.lidar_grid = neck.lidar_grid
         self.dims = dims
-        self.cell_projection = JoinedLinear([folded_one_by_one(neck.cell_projection)])
+        self.cell_projection = JoinedLinear([pointwise(neck.cell_projection)])
         self.status_projection = copy.deepcopy(neck.status_projection)
         self.register_buffer("position", neck.token_position.weight.detach().clone())
         layers = [cast(nn.TransformerDecoderLayer, layer) for layer in neck.layers]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,7 @@ from graph_fakes import MAX_POINTS, OPTIONS, FakeRecorder, Work, some_inputs, so
 from diffdrive.contracts import InputError
 from diffdrive.features.inputs.on_device import SensorPreprocessor
 from diffdrive.runtime import ENGINES, Engine, EngineOptions, PlainEngine, SensorEngine, make_engine
-from diffdrive.runtime.cuda_graph import NUM_TRIALS, CompiledGraphEngine, CudaGraphEngine, DeviceLostError
+from diffdrive.runtime.cuda_graph import NUM_TRIALS, CudaGraphEngine, DeviceLostError
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.graph import StaleAnswerError
 from diffdrive.tensors import PlannerInputs, Proposals, SensorTensors
@@ -368,50 +367,3 @@ def test_asked_for_cuda_where_there_is_none() -> None:
     engine = make_engine("cuda_graph", tiny_model(), replace(OPTIONS, device="cuda"))
     assert "there is no CUDA here" in engine.degraded and engine.degraded.endswith(".")
     assert engine.device.type == "cpu"
-
-
-def compiled_engine(monkeypatch: pytest.MonkeyPatch, compiler: Callable) -> CompiledGraphEngine:
-    monkeypatch.setattr(torch, "compile", compiler)
-    engine = CompiledGraphEngine(tiny_model(), OPTIONS, FakeRecorder())
-    engine.warm_up()
-    return engine
-
-
-def test_a_compiled_network_is_what_gets_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-
-    def compiler(function: Callable, **_: object) -> Callable:
-        def compiled(*arguments: object) -> object:
-            calls.append(function.__name__)
-            return function(*arguments)
-
-        return compiled
-
-    engine = compiled_engine(monkeypatch, compiler)
-    assert engine.degraded == ""
-    calls.clear()
-    sensors, noise = some_sensors(1), some_noise(1, engine.spec.noise_shape)
-    assert_equal(engine.run_sensors(sensors, noise), engine_with(FakeRecorder()).run_sensors(sensors, noise))
-    assert calls == ["perceive", "denoise"]
-
-
-def wrong(function: Callable, **_: object) -> Callable:
-    def compiled(*arguments: object) -> object:
-        result = function(*arguments)
-        return result if function.__name__ == "perceive" else (result[0] + 1.0, result[1])
-
-    return compiled
-
-
-def absent(function: Callable, **_: object) -> Callable:
-    raise RuntimeError("Cannot find a working triton installation")
-
-
-@pytest.mark.parametrize(("compiler", "words"), [(wrong, "differs from eager work by 1"), (absent, "triton")])
-def test_a_compiled_network_that_is_wrong_or_absent_is_not_used(
-    monkeypatch: pytest.MonkeyPatch, compiler: Callable, words: str
-) -> None:
-    engine = compiled_engine(monkeypatch, compiler)
-    assert "recorded uncompiled" in engine.degraded and words in engine.degraded
-    sensors, noise = some_sensors(1), some_noise(1, engine.spec.noise_shape)
-    assert_equal(engine.run_sensors(sensors, noise), engine_with(FakeRecorder()).run_sensors(sensors, noise))

@@ -14,6 +14,7 @@ from diffdrive.model.inference import InferenceModel, Perceived
 from diffdrive.runtime.checks import check_request, empty_inputs
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import EngineOptions, StageMark, no_mark
+from diffdrive.runtime.errors import describe
 from diffdrive.runtime.native import NativeUnavailableError, use_winograd
 from diffdrive.tensors import PlannerInputs, Proposals
 
@@ -49,9 +50,8 @@ class CompiledEngine(EagerEngine):
             with compiling(self.device):
                 self.run(inputs, noise)
         except Exception as error:  # a compiler can fail in any way, and the network runs without it
-            first_line = (str(error).strip().splitlines() or [""])[0]
             self._perceive, self._denoise = self._network.perceive, self._network.denoise
-            self._add_reason(f"The network runs uncompiled: {type(error).__name__}: {first_line}")
+            self._add_reason(f"The network runs uncompiled: {describe(error)}")
             self.run(inputs, noise)
 
     @torch.inference_mode()

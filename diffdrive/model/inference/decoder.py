@@ -61,10 +61,7 @@ class InferenceDecoder(nn.Module):
         attentions = [layer.agent_attention for layer in layers]
         self.agents = JoinedLinear([in_projection(attention, part) for attention in attentions for part in (1, 2)])
         self.ego = JoinedLinear([_single_token_map(layer.ego_attention) for layer in layers])
-        is_last = [index == len(layers) - 1 for index in range(len(layers))]
-        self.layers = nn.ModuleList(
-            Layer(layer, config, answers_fully=last) for layer, last in zip(layers, is_last, strict=True)
-        )
+        self.layers = nn.ModuleList(Layer(layer, config, answers_fully=layer is layers[-1]) for layer in layers)
         self.norms = nn.ModuleList(
             nn.ModuleList(_modulated_norm(decoder, layer, level) for layer in layers) for level, _ in jumps.jumps
         )

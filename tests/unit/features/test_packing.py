@@ -31,6 +31,14 @@ def test_images_points_and_status_are_where_the_contract_says():
     assert torch.equal(packed.status[0], build_status(observation))
 
 
+def test_images_that_are_views_arrive_as_they_look():
+    mirrored = [image[:, ::-1] for image in noise_images(*SIZE)]
+    swapped = [image[..., ::-1] for image in noise_images(*SIZE)]
+    for images in (mirrored, swapped):
+        packed = pack_sensors(observe(images, some_points(5)), SIZE, ROOM)
+        assert np.array_equal(packed.images[0].numpy(), np.stack(images))
+
+
 def test_rows_without_a_point_have_a_height_of_minus_infinity():
     padding = pack_sensors(scene(), SIZE, ROOM).points[0, 300:]
     assert (padding[:, 2] == -torch.inf).all() and (padding[:, :2] == 0).all()

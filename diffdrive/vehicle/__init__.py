@@ -1,4 +1,4 @@
-"""The ego vehicle's body."""
+"""The ego vehicle: its body, the columns of its state, how it moves and how it follows a path."""
 
 from diffdrive.vehicle.dimensions import PACIFICA, VehicleDimensions
 

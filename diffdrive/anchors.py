@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from diffdrive.contracts import Axes, InputError, frozen_array
+from diffdrive.files import written_aside
 
 _KMEANS_RESTARTS = 10
 _DISTANCE = "euclidean over flattened xy"
@@ -106,15 +106,10 @@ class AnchorSet:
             "normalizer": dataclasses.asdict(self.bounds),
             "sha256": self.sha256,
         }
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with aside.open("wb") as file:
+        with written_aside(path.with_suffix(".json")) as text, written_aside(path) as points:
+            with points.open("wb") as file:
                 np.save(file, self.points, allow_pickle=False)
-            aside.replace(path)
-            aside.write_text(json.dumps(description, indent=2) + "\n")
-            aside.replace(path.with_suffix(".json"))
-        finally:
-            aside.unlink(missing_ok=True)
+            text.write_text(json.dumps(description, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> AnchorSet:

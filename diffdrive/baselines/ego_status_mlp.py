@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import Axes, InputError
 from diffdrive.features.inputs.ego_status import STATUS_SIZE, build_status
+from diffdrive.files import written_aside
 from diffdrive.scene import Observation, Trajectory
 from diffdrive.tensors import TargetLayout
 
@@ -71,15 +71,9 @@ class EgoStatusMLP(nn.Module):
         """Write weights and sizes into ``folder``, each file whole or not at all."""
         from safetensors.torch import save_file
 
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / f".{WEIGHTS_NAME}.{os.getpid()}.tmp"
-        try:
-            save_file({name: tensor.contiguous().cpu() for name, tensor in self.state_dict().items()}, aside)
-            aside.replace(folder / WEIGHTS_NAME)
-            aside.write_text(json.dumps(to_mapping(self.config), indent=2) + "\n")
-            aside.replace(folder / CONFIG_NAME)
-        finally:
-            aside.unlink(missing_ok=True)
+        with written_aside(folder / CONFIG_NAME) as config, written_aside(folder / WEIGHTS_NAME) as weights:
+            save_file({name: tensor.contiguous().cpu() for name, tensor in self.state_dict().items()}, weights)
+            config.write_text(json.dumps(to_mapping(self.config), indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> EgoStatusMLP:

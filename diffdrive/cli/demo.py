@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from diffdrive.cli.evaluate import evenly, progress
 from diffdrive.cli.source_options import real_frame_folder, require_sensors
+from diffdrive.files import written_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,10 +97,8 @@ def _real_frame(candidates: Sequence[Candidate], ours: str, out: Path) -> list[S
     # A turn rate needs two poses, and a single frame has one.
     able = [candidate for candidate in candidates if candidate.name in (ours, BASELINE)]
     content = sections.picture(scene, sections.overlay(scene, able, ours))
-    out.mkdir(parents=True, exist_ok=True)
-    aside = out / ".real_frame.tmp"
-    aside.write_bytes(content)
-    aside.replace(out / "real_frame.webp")
+    with written_aside(out / "real_frame.webp") as aside:
+        aside.write_bytes(content)
     _say(f"Planned the real frame at {folder}: {out / 'real_frame.webp'}.")
     figure = Figure(
         content=content,

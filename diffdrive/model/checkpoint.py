@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import InputError
+from diffdrive.files import written_aside
 from diffdrive.model.config import PlannerConfig, base
 from diffdrive.model.planner import PlannerModel
 from diffdrive.model.reference_format import PREFIX, reference_key
@@ -44,17 +44,9 @@ def save_checkpoint(folder: Path, model: PlannerModel, metadata: Mapping[str, An
         text = json.dumps(described, indent=2)
     except TypeError as error:
         raise InputError(f"Checkpoint metadata must be plain JSON values: {error}.") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    weights_aside = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
-    config_aside = folder / f".{CONFIG_FILE}.{os.getpid()}"
-    try:
-        save_file(state, weights_aside)
-        config_aside.write_text(text + "\n")
-        weights_aside.replace(folder / WEIGHTS_FILE)
-        config_aside.replace(folder / CONFIG_FILE)
-    finally:
-        weights_aside.unlink(missing_ok=True)
-        config_aside.unlink(missing_ok=True)
+    with written_aside(folder / CONFIG_FILE) as config, written_aside(folder / WEIGHTS_FILE) as weights:
+        save_file(state, weights)
+        config.write_text(text + "\n")
 
 
 def load_checkpoint(folder: Path) -> PlannerModel:

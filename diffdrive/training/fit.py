@@ -29,6 +29,7 @@ from diffdrive.anchors import AnchorSet, fit_anchors
 from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import BoxNormalizer
+from diffdrive.files import written_aside
 from diffdrive.model import PlannerConfig, PlannerModel, planner_config
 from diffdrive.model.checkpoint import save_checkpoint
 from diffdrive.training.cache_builder import open_or_build
@@ -249,6 +250,5 @@ def _recipe(config: TrainingConfig, data: PlannerDataModule) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.tmp")
-    aside.write_text(text)
-    aside.replace(path)
+    with written_aside(path) as aside:
+        aside.write_text(text)

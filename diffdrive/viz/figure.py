@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from diffdrive.contracts import InputError
+from diffdrive.files import written_aside
 from diffdrive.viz import palette
 
 _FORMATS = ("png", "pdf", "svg", "jpg")
@@ -35,15 +35,13 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = 180) -> Path:
         raise InputError(f"Picture '{path}' must end in {', '.join('.' + name for name in _FORMATS)}, got '{path.suffix}'.")
     if not path.parent.is_dir():
         raise InputError(f"Picture '{path}' needs its folder '{path.parent}', which does not exist. Create it first.")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     # A date in the file would make two pictures of the same thing differ.
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
-    try:
-        with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "diffdrive"}):
-            figure.savefig(aside, format=ending, dpi=dpi, metadata=metadata)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with (
+        written_aside(path) as aside,
+        matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "diffdrive"}),
+    ):
+        figure.savefig(aside, format=ending, dpi=dpi, metadata=metadata)
     return path
 
 

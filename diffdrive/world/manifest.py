@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from diffdrive.contracts import InputError
+from diffdrive.files import written_aside
 
 PACKAGES = ("diffdrive", "eclipse-sumo", "libsumo", "py123d", "numpy", "shapely")
 
@@ -32,10 +32,8 @@ def versions() -> dict[str, str]:
 
 def write_manifest(path: Path, values: Mapping[str, Any]) -> None:
     """Write aside, then rename: a manifest that is there says that its town is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    scratch.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
-    scratch.replace(path)
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from diffdrive.contracts import InputError
+from diffdrive.files import written_aside
 from diffdrive.scene import Modality, Scene, VectorMap
 from diffdrive.sources.arrow123d import Arrow123dSource, SceneInfo
 from diffdrive.vehicle import VehicleDimensions
 from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_LIDAR, SPEC_VERSION, Studio, Town, build_town, town_seed
-from diffdrive.world.render.archive import Sensors, pack, unpack, write_aside
+from diffdrive.world.render.archive import Sensors, pack, unpack
 
 _log = logging.getLogger(__name__)
 _TOWNS_KEPT = 24
@@ -135,7 +136,8 @@ class WorldSource:
         shot = studio.shoot(self.town(token), scene, rng, rig=NUPLAN_FRONT_RIG, lidar=NUPLAN_LIDAR)
         content = pack(Sensors(cameras=shot.cameras, lidar=shot.lidar))
         if path is not None:
-            write_aside(path, content)
+            with written_aside(path) as aside:
+                aside.write_bytes(content)
         return unpack(content, NUPLAN_FRONT_RIG)
 
     def _open_studio(self) -> Studio:

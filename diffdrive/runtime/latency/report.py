@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from diffdrive.files import written_aside
 from diffdrive.runtime.engine import no_mark
 from diffdrive.runtime.latency.agreement import disagreement, worst
 from diffdrive.runtime.latency.frames import FrameCycle, image_size
@@ -179,12 +179,8 @@ def describe_frames(observations: Sequence[Observation]) -> dict[str, Any]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` whole or not at all. Numbers that are not finite become null: JSON has no other word for them."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written_aside(path) as aside:
         aside.write_text(json.dumps(plain(value), indent=2) + "\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

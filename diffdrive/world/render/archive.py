@@ -6,12 +6,10 @@ Rendered scenes always pass through this form, so a scene from the cache equals 
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -60,14 +58,6 @@ def unpack(content: bytes, rig: Sequence[Camera]) -> Sensors:
     }
     points = np.ascontiguousarray(steps.T).astype(np.float32) * np.float32(LIDAR_STEP_M)
     return Sensors(cameras=cameras, lidar=LidarSweep(points=points))
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file so that readers see all of it or nothing, also with several writers."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.replace(path)
 
 
 def _image(jpeg: np.ndarray, camera: Camera) -> np.ndarray:

@@ -65,11 +65,11 @@ class Scores:
     """[S, N] in 0..1."""
 
     verdicts: Mapping[str, Verdict]
-    """Every sub-score [S, N] of the metric by its name, after the human filter. ``extended_comfort`` is NaN without a
-    preceding scene."""
+    """Every sub-score [S, N] of the metric by its name, after the human filter; the reasons are those before it.
+    ``extended_comfort`` is NaN without a preceding scene."""
 
-    is_forgiven: Mapping[str, Tensor]
-    """[S, N] by sub-score: raised to one because the human lost it too."""
+    unfiltered: Mapping[str, Tensor]
+    """The sub-scores [S, N] before the human filter."""
 
     states: Tensor
     """[S, N, 41, 11] how the vehicle would follow each proposal, in the scene's frame; columns as in ``vehicle.state``."""
@@ -80,3 +80,7 @@ class Scores:
     def __getitem__(self, sub_score: str) -> Tensor:
         """[S, N] a sub-score by name."""
         return self.verdicts[sub_score].value
+
+    def is_forgiven(self, sub_score: str) -> Tensor:
+        """[S, N] where the human filter raised a sub-score to one, because the human lost it too."""
+        return self[sub_score] > self.unfiltered[sub_score]

@@ -1,0 +1,164 @@
+"""A square grid over the shapes of one scene, so that a point looks at few pieces of few shapes. Numpy, once a scene.
+
+Shapes are polygons (closed) or lines (open), cut into pieces: straight segments. A cell knows the shapes that come within
+``margin`` of it (its entries), with the pieces that do, and whether the cell's centre lies inside the shape. Whether a point of
+the cell is inside then follows from the few pieces between it and the centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffdrive.scoring.polygons import Polygons
+
+CELL_SIZE_M = 2.0
+"""Small enough that few polygons have an edge in a cell."""
+
+MAX_CELLS_A_SIDE = 512
+"""Cells grow beyond this, so that one far vertex costs no memory."""
+
+_SLACK_M = 1e-6
+"""More than any rounding of coordinates: a piece that touches a cell is never missed."""
+
+_SHIFT = 0.3819660112501051
+"""Share of a cell by which the grid is moved off its shapes, so that drawn coordinates do not fall on the centres of cells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """E entries in a grid of nx x ny cells over M pieces."""
+
+    origin: np.ndarray
+    """[2] lower corner of the first cell."""
+
+    size: float
+    """Metres, of a cell."""
+
+    shape: tuple[int, int]
+    slots: np.ndarray
+    """[nx * ny] number of a cell among the L that have entries, or -1; the cell (i, j) is at i * ny + j."""
+
+    entry_offsets: np.ndarray
+    """[L + 1] where each cell's entries begin."""
+
+    owners: np.ndarray
+    """[E] index of the shape."""
+
+    is_inside: np.ndarray
+    """[E] whether the shape holds the cell's centre; always false for lines."""
+
+    piece_offsets: np.ndarray
+    """[E + 1] where each entry's pieces begin. None means that the cell lies inside the shape as a whole."""
+
+    pieces: np.ndarray
+    """[Q] index of a piece."""
+
+    segments: np.ndarray
+    """[M, 4] from x, y to x, y."""
+
+    num_shapes: int
+
+
+def cells_of_polygons(polygons: Polygons, origin: np.ndarray, margin: float = 0.0) -> Cells:
+    """The grid over ``polygons``, with coordinates relative to ``origin`` [2]."""
+    vertices = polygons.vertices - origin
+    following = np.arange(1, len(vertices) + 1)
+    following[polygons.offsets[1:] - 1] = polygons.offsets[:-1]
+    owners = np.repeat(np.arange(len(polygons)), np.diff(polygons.offsets))
+    return _build(np.concatenate([vertices, vertices[following % max(len(vertices), 1)]], axis=1), owners, margin, closed=True)
+
+
+def cells_of_line(points: np.ndarray, origin: np.ndarray, margin: float) -> Cells:
+    """The grid over one line [K, 2], with coordinates relative to ``origin`` [2]."""
+    moved = points - origin
+    return _build(np.concatenate([moved[:-1], moved[1:]], axis=1), np.zeros(len(points) - 1, np.int64), margin, closed=False)
+
+
+def _build(segments: np.ndarray, owners: np.ndarray, margin: float, *, closed: bool) -> Cells:
+    origin, size, shape = _frame(segments, margin)
+    shapes = int(owners.max(initial=-1)) + 1
+    local = segments - np.tile(origin, 2)
+    cell, piece = _near(local, size, shape, margin + _SLACK_M)
+    key = cell * max(shapes, 1) + owners[piece]
+    order = np.argsort(key, kind="stable")
+    key, piece = key[order], piece[order]
+    bounded, first = np.unique(key, return_index=True)
+    inner = np.sort(_holding(local, owners, size, shape, shapes)) if closed else np.zeros(0, np.int64)
+    whole = np.setdiff1d(inner, bounded, assume_unique=True)
+    entries = np.concatenate([bounded, whole])
+    counts = np.concatenate([np.diff(np.append(first, len(key))), np.zeros(len(whole), np.int64)])
+    order = np.argsort(entries, kind="stable")
+    entries, counts = entries[order], counts[order]
+    used, starts = np.unique(entries // max(shapes, 1), return_index=True)
+    slots = np.full(shape[0] * shape[1], -1, dtype=np.int32)
+    slots[used] = np.arange(len(used))
+    return Cells(
+        origin=origin,
+        size=size,
+        shape=shape,
+        slots=slots,
+        entry_offsets=np.append(starts, len(entries)),
+        owners=entries % max(shapes, 1),
+        is_inside=np.isin(entries, inner, assume_unique=True),
+        piece_offsets=np.concatenate([[0], np.cumsum(counts)]),
+        pieces=piece,
+        segments=segments,
+        num_shapes=shapes,
+    )
+
+
+def _frame(segments: np.ndarray, margin: float) -> tuple[np.ndarray, float, tuple[int, int]]:
+    """A ring of free cells lies around everything, so that points far away can be looked up in it."""
+    if len(segments) == 0:
+        return np.zeros(2), CELL_SIZE_M, (1, 1)
+    ends = segments.reshape(-1, 2)
+    low, high = ends.min(axis=0) - margin, ends.max(axis=0) + margin
+    size = max(CELL_SIZE_M, float((high - low).max()) / (MAX_CELLS_A_SIDE - 4))
+    count = np.ceil((high - low) / size).astype(np.int64) + 4
+    return low - (1 + _SHIFT) * size, size, (int(count[0]), int(count[1]))
+
+
+def _near(local: np.ndarray, size: float, shape: tuple[int, int], reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and pieces that come within ``reach`` of each other (and a few more at the corners), as two lists."""
+    x, y = local[:, 0::2], local[:, 1::2]
+    low_i, high_i = _range(x.min(axis=1) - reach, x.max(axis=1) + reach, size, shape[0])
+    low_j, high_j = _range(y.min(axis=1) - reach, y.max(axis=1) + reach, size, shape[1])
+    height = high_j - low_j
+    piece, place = ragged((high_i - low_i) * height)
+    i, j = low_i[piece] + place // height[piece], low_j[piece] + place % height[piece]
+    step = local[:, 2:] - local[:, :2]
+    limit = size / 2 * np.abs(step).sum(axis=1) + reach * np.hypot(step[:, 0], step[:, 1])
+    offset_x, offset_y = (i + 0.5) * size - local[piece, 0], (j + 0.5) * size - local[piece, 1]
+    across = np.abs(step[piece, 0] * offset_y - step[piece, 1] * offset_x)
+    kept = across <= limit[piece]
+    return (i * shape[1] + j)[kept], piece[kept]
+
+
+def _range(low: np.ndarray, high: np.ndarray, size: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    first = np.clip(np.floor(low / size).astype(np.int64), 0, count - 1)
+    return first, np.clip(np.floor(high / size).astype(np.int64) + 1, first + 1, count)
+
+
+def _holding(local: np.ndarray, owners: np.ndarray, size: float, shape: tuple[int, int], shapes: int) -> np.ndarray:
+    """Keys (cell * shapes + owner) of the cells whose centres lie inside, from where each row of centres crosses an edge."""
+    y0, y1 = local[:, 1], local[:, 3]
+    first = np.ceil(np.minimum(y0, y1) / size - 0.5).astype(np.int64)
+    last = np.ceil(np.maximum(y0, y1) / size - 0.5).astype(np.int64)
+    edge, place = ragged(last - first)
+    row = first[edge] + place
+    share = ((row + 0.5) * size - y0[edge]) / (y1 - y0)[edge]
+    x = local[edge, 0] + share * (local[:, 2] - local[:, 0])[edge]
+    order = np.lexsort((x, row, owners[edge]))
+    # Along a row, a polygon's crossings come in pairs: in and out.
+    column = np.ceil(x[order] / size - 0.5).astype(np.int64)
+    entering, leaving = order[0::2], column[1::2]
+    span, place = ragged(leaving - column[0::2])
+    return ((column[0::2][span] + place) * shape[1] + row[entering][span]) * shapes + owners[edge[entering]][span]
+
+
+def ragged(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For rows of ``counts`` elements each: the row of every element, and its place in the row."""
+    row = np.repeat(np.arange(len(counts)), counts)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,0 +1,135 @@
+"""The grids of many scenes as tensors, and the looking up of points in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffdrive.scoring.overlap.cells import Cells
+from diffdrive.scoring.overlap.ragged import ragged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """N points and the cells that they are in."""
+
+    points: Tensor
+    """[N, 2]."""
+
+    slot: Tensor
+    """[N] number of the cell among those that have entries; L for all others."""
+
+    centre: Tensor
+    """[N, 2] of the cell."""
+
+    local: Tensor
+    """[N, 2] the point seen from the centre of its cell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """``Cells`` of S scenes, end to end. Slots, entries, owners and pieces count through all scenes."""
+
+    origins: Tensor
+    """[S, 2]."""
+
+    sizes: Tensor
+    """[S]."""
+
+    shapes: Tensor
+    """[S, 2]."""
+
+    bases: Tensor
+    """[S] where each scene's cells begin in ``slots``."""
+
+    slots: Tensor
+    """[cells of all scenes] as ``Located.slot``."""
+
+    entry_offsets: Tensor
+    """[L + 2]; slot L has no entries."""
+
+    owners: Tensor
+    """[E] index of the shape."""
+
+    is_inside: Tensor
+    """[E]."""
+
+    piece_offsets: Tensor
+    """[E + 1]."""
+
+    segments: Tensor
+    """[Q, 4] the pieces of every entry, one entry after another."""
+
+    @classmethod
+    def of(cls, scenes: Sequence[Cells]) -> Grid:
+        """From one grid a scene. The shapes of a scene come after those of the scenes before."""
+        used = _begins([len(cells.entry_offsets) - 1 for cells in scenes])
+        entries = _begins([len(cells.owners) for cells in scenes])
+        pieces = _begins([len(cells.pieces) for cells in scenes])
+        shapes = _begins([cells.num_shapes for cells in scenes])
+        slots = [np.where(cells.slots < 0, used[-1], cells.slots + used[i]) for i, cells in enumerate(scenes)]
+        return cls(
+            origins=torch.from_numpy(np.array([cells.origin for cells in scenes])),
+            sizes=torch.tensor([cells.size for cells in scenes], dtype=torch.float64),
+            shapes=torch.tensor([cells.shape for cells in scenes]),
+            bases=torch.from_numpy(_begins([len(cells.slots) for cells in scenes])[:-1]),
+            slots=torch.from_numpy(np.concatenate(slots)),
+            entry_offsets=_joined([c.entry_offsets[:-1] + entries[i] for i, c in enumerate(scenes)], entries[[-1, -1]]),
+            owners=_joined([cells.owners + shapes[i] for i, cells in enumerate(scenes)]),
+            is_inside=_joined([cells.is_inside for cells in scenes]),
+            piece_offsets=_joined([c.piece_offsets[:-1] + pieces[i] for i, c in enumerate(scenes)], pieces[[-1]]),
+            segments=_joined([cells.segments[cells.pieces] for cells in scenes]),
+        )
+
+    def locate(self, points: Tensor, scenes: Tensor) -> Located:
+        """The cells of ``points`` [N, 2] of the scenes ``scenes`` [N]. Outside of a grid is a free cell of its rim."""
+        origin, size = self.origins[scenes], self.sizes[scenes, None]
+        place = ((points - origin) / size).floor().clamp(min=0)
+        cell = torch.minimum(place, self.shapes[scenes] - 1.0)
+        centre = origin + (cell + 0.5) * size
+        index = cell.to(torch.int64)
+        slot = self.slots[self.bases[scenes] + index[:, 0] * self.shapes[scenes, 1] + index[:, 1]]
+        return Located(points=points, slot=slot, centre=centre, local=points - centre)
+
+    def entries_at(self, located: Located) -> tuple[Tensor, Tensor]:
+        """Pairs of a point and an entry of its cell."""
+        return ragged(self.entry_offsets, located.slot)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Some shapes of a grid, for the question whether a point is in any of them."""
+
+    is_covered: Tensor
+    """[L + 1] cells that one shape covers as a whole."""
+
+    entry_offsets: Tensor
+    """[L + 2] into ``entries``; covered cells have none."""
+
+    entries: Tensor
+    """Indices of entries of the grid."""
+
+    @classmethod
+    def of(cls, grid: Grid, is_member: Tensor) -> Layer:
+        """The layer of the shapes ``is_member`` [shapes]."""
+        slots = len(grid.entry_offsets) - 1
+        slot = torch.repeat_interleave(torch.arange(slots, device=is_member.device), grid.entry_offsets.diff())
+        member = is_member[grid.owners]
+        whole = member & grid.is_inside & (grid.piece_offsets.diff() == 0)
+        covered = torch.zeros(slots, dtype=torch.bool, device=is_member.device)
+        covered[slot[whole]] = True
+        entries = (member & ~covered[slot]).nonzero()[:, 0]
+        counts = torch.bincount(slot[entries], minlength=slots)
+        return cls(is_covered=covered, entry_offsets=torch.cat([counts.new_zeros(1), counts.cumsum(0)]), entries=entries)
+
+
+def _begins(counts: Sequence[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
+def _joined(parts: Sequence[np.ndarray], *last: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.concatenate([*parts, *last]))

@@ -21,17 +21,20 @@ class Event:
     is_fault: bool
 
 
+def _met(drive: Drive, polygon: shapely.Polygon, step: int) -> list[int]:
+    """The tracks whose box touches ``polygon`` at ``step``."""
+    return np.flatnonzero(shapely.intersects(drive.world.boxes[:, step], polygon)).tolist()
+
+
 def collisions(drive: Drive) -> list[Event]:
     """Every meeting with another road user that is looked at.
 
-    A track of which the ego was no fault's owner once is not looked at again. One that it hit at fault is looked at in every
-    later step, which cannot raise its score.
+    A meeting that is not the ego's fault ends the interest in that track: 113 official results of each version say so.
     """
-    tracks, events, ignored = drive.world.scene.tracks, [], set()
+    events, ignored = [], set()
     for step in range(len(drive.states)):
-        for track in range(len(tracks)):
-            box = drive.world.boxes[track][step]
-            if track in ignored or box is None or not drive.polygons[step].intersects(box):
+        for track in _met(drive, drive.polygons[step], step):
+            if track in ignored:
                 continue
             kind = _kind(drive, step, track)
             is_fault = kind in ("stopped track", "front") or (
@@ -52,7 +55,7 @@ def _kind(drive: Drive, step: int, track: int) -> str:
     if drive.bearing(step, tracks.centroids[track, step]) > 150:
         return "rear"
     front = shapely.LineString([drive.body[step, 0], drive.body[step, 3]])
-    return "front" if front.intersects(drive.world.boxes[track][step]) else "lateral"
+    return "front" if front.intersects(drive.world.boxes[track, step]) else "lateral"
 
 
 def no_at_fault_collisions(drive: Drive, events: list[Event]) -> float:
@@ -64,7 +67,9 @@ def no_at_fault_collisions(drive: Drive, events: list[Event]) -> float:
 def time_to_collision(drive: Drive) -> list[Event]:
     """Every meeting that is looked at when the ego drives straight on for up to 0.9 s; those at fault fail.
 
-    Its list of ignored tracks is its own: what the collision rule ignores is looked at here.
+    Settled by official results: the list of ignored tracks is this rule's own, and starts empty whatever the collision rule
+    ignores or hits; the bearing is seen from where the ego is, not from where it would be. Open (no official result tells them
+    apart): the bearing points to where the track will be; lanes and areas are those of now.
     """
     tracks, events, ignored = drive.world.scene.tracks, [], set()
     for step in range(41 if drive.world.version == 1 else 32):
@@ -74,9 +79,8 @@ def time_to_collision(drive: Drive) -> list[Event]:
         for later in (0, 3, 6, 9):
             shift = 0.1 * later * speed * np.array([np.cos(heading), np.sin(heading)])
             polygon = shapely.Polygon(drive.body[step, :4] + shift)
-            for track in range(len(tracks)):
-                box = drive.world.boxes[track][step + later]
-                if track in ignored or box is None or not polygon.intersects(box):
+            for track in _met(drive, polygon, step + later):
+                if track in ignored:
                     continue
                 kind = _time_to_collision_kind(drive, step, tracks.centroids[track, step + later])
                 events.append(Event(step, track, kind, kind != "none"))
@@ -121,7 +125,9 @@ def traffic_light_compliance(drive: Drive) -> float:
 
 
 def lane_keeping(drive: Drive) -> float:
-    """0 for 20 steps in a row more than 0.5 m beside the centreline. Steps in an intersection are as if they were not."""
+    """0 for 20 steps in a row more than 0.5 m beside the centreline. Steps with the centre in an intersection are as if they
+    were not: they neither lengthen a row nor end it.
+    """
     row = 0
     for step in range(len(drive.states)):
         if drive.centre_in_intersection[step]:

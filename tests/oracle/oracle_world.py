@@ -34,13 +34,12 @@ class World:
         return found
 
     @cached_property
-    def boxes(self) -> list[list[shapely.Polygon | None]]:
-        """By track, by step; None where the track is not there."""
+    def boxes(self) -> np.ndarray:
+        """[A, O] polygons; None, which meets nothing, where the track is not there."""
         tracks = self.scene.tracks
-        return [
-            [shapely.Polygon(corners) if here else None for corners, here in zip(*track, strict=True)]
-            for track in zip(tracks.corners, tracks.is_present, strict=True)
-        ]
+        found = np.full(tracks.is_present.shape, None, dtype=object)
+        found[tracks.is_present] = shapely.polygons(tracks.corners[tracks.is_present])
+        return found
 
     @cached_property
     def red(self) -> list[shapely.Polygon]:

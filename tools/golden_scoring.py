@@ -61,6 +61,25 @@ class GoldenScene:
     expected_human: Mapping[str, float] | None
 
 
+Results = dict[str, np.ndarray]
+"""[N] by sub-score or total; NaN where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """About one scene and its N cases."""
+
+    states: np.ndarray
+    """[N, 41, 11]."""
+
+    unfiltered: Results
+    filtered: Results | None
+    planner: Results
+    planner_states: np.ndarray
+    human: Results | None
+    human_states: np.ndarray | None
+
+
 def read_golden(file: Path, rules: Rules, limit: int | None = None) -> list[GoldenScene]:
     """The first ``limit`` scenes of a golden file (``.json.gz``) that was written with the rules of ``rules``."""
     with gzip.open(file) as stream:

@@ -56,11 +56,10 @@ def _module(name: str) -> Any:
 
 
 def _reader_reference(vehicle: Any, golden: GoldenScene, case: GoldenCase) -> np.ndarray:
-    return (
-        interpolate(golden.scene.ego_state[:3], golden.scene.timestamp_us, case.poses)
-        if golden.has_timestamp
-        else case.reference
-    )
+    if not golden.has_timestamp:
+        return case.reference
+    found: np.ndarray = vehicle.interpolate(golden.scene.ego_state[:3], golden.scene.timestamp_us, case.poses)
+    return found
 
 
 def _reader_results(oracle: Any, version: int, judged: Sequence[Any], extended: Sequence[dict[str, float]]) -> Results:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diffdrive.scoring.motion import Motion
 from diffdrive.scoring.overlap.grid import Grid, Layer
-from diffdrive.scoring.overlap.points import holders, in_any
+from diffdrive.scoring.overlap.points import Points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +46,15 @@ class Areas:
     @classmethod
     def of(cls, area_map: AreaMap, motion: Motion) -> Areas:
         """Look up all corners and centres."""
-        grid, corners, centres = area_map.grid, motion.corners(), motion.centre
-        corner_cells = grid.locate(corners.reshape(-1, 2), motion.scenes_of(corners.shape))
-        centre_cells = grid.locate(centres.reshape(-1, 2), motion.scenes_of(centres.shape))
+        corners = Points.of(area_map.grid, motion.corners(), motion.scenes)
+        centres = Points.of(area_map.grid, motion.centre, motion.scenes)
+        shape = motion.speed.shape
         return cls(
             map=area_map,
             motion=motion,
-            is_corner_off=~in_any(grid, area_map.drivable, corner_cells).reshape(corners.shape[:3]),
-            is_oncoming=~in_any(grid, area_map.route, centre_cells).reshape(centres.shape[:2]),
-            is_centre_in_intersection=in_any(grid, area_map.intersections, centre_cells).reshape(centres.shape[:2]),
+            is_corner_off=~corners.in_any(area_map.drivable).reshape(*shape, 4),
+            is_oncoming=~centres.in_any(area_map.route).reshape(shape),
+            is_centre_in_intersection=centres.in_any(area_map.intersections).reshape(shape),
         )
 
     @property
@@ -71,9 +71,8 @@ class Areas:
 
     def is_in_multiple_lanes(self, row: Tensor, step: Tensor) -> Tensor:
         """[N] for pairs of a row and a step: more than one lane holds a corner, and no lane holds all four."""
-        corners = self.motion.corners_at(row, step)
-        cells = self.map.grid.locate(corners.reshape(-1, 2), self.motion.scenes[row].repeat_interleave(4))
-        corner, lane = holders(self.map.grid, self.map.is_lane, cells)
+        corners = Points.of(self.map.grid, self.motion.corners_at(row, step), self.motion.scenes[row])
+        corner, lane = corners.holders(self.map.is_lane)
         total = len(self.map.is_lane)
         key, held = torch.unique(corner // 4 * total + lane, return_counts=True)
         pose = key // max(total, 1)
@@ -83,5 +82,5 @@ class Areas:
 
     def is_axle_in_intersection(self, row: Tensor, step: Tensor) -> Tensor:
         """[N] for pairs of a row and a step: the middle of the rear axle is in an intersection."""
-        points = self.motion.rear_axle[row, step]
-        return in_any(self.map.grid, self.map.intersections, self.map.grid.locate(points, self.motion.scenes[row]))
+        axle = self.motion.rear_axle[row, step]
+        return Points.of(self.map.grid, axle[:, None], self.motion.scenes[row]).in_any(self.map.intersections)

@@ -79,7 +79,7 @@ class TrackTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encounters:
-    """N times that a box of the ego meets the box of a track, in no particular order."""
+    """N times that a box of the ego meets the box of a track, or may: in no particular order."""
 
     motion: Motion
     tracks: TrackTable
@@ -97,15 +97,11 @@ class Encounters:
 
     @classmethod
     def find(cls, motion: Motion, tracks: TrackTable, look_ahead_until: int) -> Encounters:
-        """All of them; looking ahead only at steps before ``look_ahead_until``."""
+        """All that may be, by bounding boxes; looking ahead only at steps before ``look_ahead_until``."""
         row, block, agent = _close_blocks(motion, tracks)
         pair, offset, ahead = _close_steps(motion, tracks, row, block, agent, look_ahead_until)
         step = block[pair] * _BLOCK + offset
-        found = cls(motion=motion, tracks=tracks, row=row[pair], step=step, ahead=ahead, agent=agent[pair])
-        shift = found.speed * (ahead * INTERVAL_S)
-        half_length, half_width = motion.half_length, motion.half_width
-        meets = touches_box(found.seen_box(), (shift - half_length, -half_width), (shift + half_length, half_width))
-        return found.where(meets)
+        return cls(motion=motion, tracks=tracks, row=row[pair], step=step, ahead=ahead, agent=agent[pair])
 
     def where(self, mask: Tensor) -> Encounters:
         """Those of ``mask`` [N]."""
@@ -120,10 +116,42 @@ class Encounters:
         )
 
     def first_of_each_track(self) -> Encounters:
-        """The earliest of each row and track: the one that decides, because from then on the track is ignored or at fault."""
-        most = self.tracks.speeds.shape[1]
-        groups = len(self.motion.scenes) * most
-        return self.where(first_of_group(self.row * most + self.agent, self.order, groups))
+        """The earliest real meeting of each row and track: the one that decides, for then the track is ignored or at fault.
+
+        The earliest that may be usually is. Only where it is not, the later ones are tested.
+        """
+        first = self._earliest()
+        met = first.where(first.is_meeting())
+        is_settled = torch.zeros(self._groups, dtype=torch.bool, device=self.row.device)
+        is_settled[met._group] = True
+        rest = self.where(~is_settled[self._group])
+        rest = rest.where(rest.is_meeting())._earliest()
+        return Encounters(
+            motion=self.motion,
+            tracks=self.tracks,
+            row=torch.cat([met.row, rest.row]),
+            step=torch.cat([met.step, rest.step]),
+            ahead=torch.cat([met.ahead, rest.ahead]),
+            agent=torch.cat([met.agent, rest.agent]),
+        )
+
+    def is_meeting(self) -> Tensor:
+        """[N] whether the boxes really touch."""
+        shift = self.speed * (self.ahead * INTERVAL_S)
+        half_length, half_width = self.motion.half_length, self.motion.half_width
+        return touches_box(self.seen_box(), (shift - half_length, -half_width), (shift + half_length, half_width))
+
+    def _earliest(self) -> Encounters:
+        order = self.step * (LOOK_AHEAD_STEPS[-1] + 1) + self.ahead
+        return self.where(first_of_group(self._group, order, self._groups))
+
+    @property
+    def _group(self) -> Tensor:
+        return self.row * self.tracks.speeds.shape[1] + self.agent
+
+    @property
+    def _groups(self) -> int:
+        return len(self.motion.scenes) * self.tracks.speeds.shape[1]
 
     def worst(self, value: Tensor) -> Verdict:
         """[F] the smallest ``value`` [N] of each row, with the first step and track that had it; one for rows without any."""
@@ -134,11 +162,6 @@ class Encounters:
         row = self.row[decisive]
         key = key.scatter_reduce(0, row, self.step[decisive] * most + self.agent[decisive], "amin", include_self=False)
         return Verdict.of(lowest, step=key // max(most, 1), agent=key % max(most, 1))
-
-    @property
-    def order(self) -> Tensor:
-        """[N] increasing with the step, then with how far ahead."""
-        return self.step * (LOOK_AHEAD_STEPS[-1] + 1) + self.ahead
 
     @property
     def scene(self) -> Tensor:

@@ -69,13 +69,6 @@ class Motion:
         front, rear = centre + forward, centre - forward
         return torch.stack([front + left, rear + left, rear - left, front - left], dim=-2)
 
-    def scenes_of(self, shape: torch.Size) -> Tensor:
-        """[N] the scene of each point of a tensor of shape [F, ..., 2], flattened."""
-        each = 1
-        for size in shape[1:-1]:
-            each *= size
-        return self.scenes.repeat_interleave(each)
-
     def seen(self, points: Tensor, row: Tensor, step: Tensor) -> Tensor:
         """``points`` [N, ..., 2] in the frame of the body (x forward, y left, centred) of a row and step [N] each."""
         middle = (slice(None), *[None] * (points.ndim - 2))

@@ -6,7 +6,7 @@ import torch
 
 from diffdrive.scoring.areas import Areas
 from diffdrive.scoring.overlap.grid import Grid
-from diffdrive.scoring.overlap.points import is_near
+from diffdrive.scoring.overlap.points import Points
 from diffdrive.scoring.scores import CORNERS, Verdict
 
 MAX_DISTANCE_M = 0.5
@@ -19,8 +19,7 @@ def lane_keeping(lane_grid: Grid, areas: Areas) -> Verdict:
     Steps in an intersection neither prolong a run nor end it.
     """
     centre = areas.motion.centre
-    cells = lane_grid.locate(centre.reshape(-1, 2), areas.motion.scenes_of(centre.shape))
-    near = is_near(lane_grid, cells, MAX_DISTANCE_M).reshape(centre.shape[:2])
+    near = Points.of(lane_grid, centre, areas.motion.scenes).is_near(MAX_DISTANCE_M).reshape(centre.shape[:2])
     counted = ~areas.is_centre_in_intersection
     away = (counted & ~near).cumsum(dim=1)
     run = away - torch.where(counted & near, away, 0).cummax(dim=1).values

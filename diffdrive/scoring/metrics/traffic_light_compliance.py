@@ -14,7 +14,7 @@ from diffdrive.scoring.motion import Motion
 from diffdrive.scoring.overlap.boxes import touches_segment
 from diffdrive.scoring.overlap.cells import cells_of_polygons
 from diffdrive.scoring.overlap.grid import Grid
-from diffdrive.scoring.overlap.points import is_inside
+from diffdrive.scoring.overlap.points import Points
 from diffdrive.scoring.overlap.ragged import ragged
 from diffdrive.scoring.rules import NUM_STEPS
 from diffdrive.scoring.scores import Verdict
@@ -27,7 +27,8 @@ class RedMap:
     """The connectors of all scenes that are red at some step."""
 
     grid: Grid
-    """Its margin is the reach of the ego's corners."""
+    reach_grid: Grid
+    """Its cells know all that the ego's body can reach from there."""
 
     is_red: Tensor
     """[connectors, 41]."""
@@ -36,27 +37,46 @@ class RedMap:
     def of(cls, scenes: Sequence[RedLights], origins: np.ndarray) -> RedMap:
         """From the lights of each scene and the origins [S, 2]."""
         reach = math.hypot(PACIFICA.length, PACIFICA.width) / 2
-        cells = [cells_of_polygons(each.polygons, origin, reach) for each, origin in zip(scenes, origins, strict=True)]
         lit = [each.is_red[:, :NUM_STEPS] for each in scenes if len(each.polygons)]
+        grids = (
+            Grid.of([cells_of_polygons(each.polygons, origin, margin) for each, origin in zip(scenes, origins, strict=True)])
+            for margin in (0.0, reach)
+        )
         is_red = np.concatenate(lit) if lit else np.zeros((0, NUM_STEPS), dtype=bool)
-        return cls(grid=Grid.of(cells), is_red=torch.tensor(is_red))
+        return cls(grid=next(grids), reach_grid=next(grids), is_red=torch.tensor(is_red))
 
 
 def traffic_light_compliance(red: RedMap, motion: Motion) -> Verdict:
     """[F] with the first step in a red connector; touching it counts."""
     rows, steps = motion.speed.shape
-    grid = red.grid
-    located = grid.locate(motion.centre.reshape(-1, 2), motion.scenes_of(motion.centre.shape))
-    pose, entry = grid.entries_at(located)
-    lit = red.is_red[grid.owners[entry], pose % steps].nonzero()[:, 0]
-    pose, entry = pose[lit], entry[lit]
-    # In a connector without touching its edge, or on its edge.
-    meets = is_inside(grid, located, pose, entry)
-    pair, piece = ragged(grid.piece_offsets, entry)
-    ends = grid.segments[piece].unflatten(1, (2, 2))
-    seen = motion.seen(ends, pose[pair] // steps, pose[pair] % steps).flatten(1)
-    meets[pair[touches_segment(seen, motion.half_length, motion.half_width)]] = True
-    crossed = torch.zeros(rows * steps, dtype=torch.bool, device=pose.device)
-    crossed[pose[meets]] = True
+    crossed = _centre_inside(red, motion)
+    # Only steps before the first one found so far can still say more.
     crossed = crossed.unflatten(0, (rows, steps))
+    open_steps = (crossed.cumsum(dim=1) == 0).flatten().nonzero()[:, 0]
+    crossed.view(-1)[open_steps[_touches(red, motion, open_steps // steps, open_steps % steps)]] = True
     return Verdict.of((~crossed.any(dim=1)).to(torch.float64), step=crossed.to(torch.int8).argmax(dim=1))
+
+
+def _centre_inside(red: RedMap, motion: Motion) -> Tensor:
+    """[F * T]."""
+    centres = Points.of(red.grid, motion.centre, motion.scenes)
+    pose, entry = red.grid.entries_at(centres.slot)
+    lit = red.is_red[red.grid.owners[entry], pose % motion.speed.shape[1]].nonzero()[:, 0]
+    pose, entry = pose[lit], entry[lit]
+    inside = torch.zeros(motion.speed.numel(), dtype=torch.bool, device=pose.device)
+    inside[pose[centres.is_inside(pose, entry)]] = True
+    return inside
+
+
+def _touches(red: RedMap, motion: Motion, row: Tensor, step: Tensor) -> Tensor:
+    """[N] whether the body meets an edge of a red connector, for pairs of a row and a step."""
+    grid = red.reach_grid
+    pose, entry = grid.entries_at(grid.locate(motion.centre[row, step][:, None], motion.scenes[row]))
+    lit = red.is_red[grid.owners[entry], step[pose]].nonzero()[:, 0]
+    pose, entry = pose[lit], entry[lit]
+    pair, piece = ragged(grid.piece_offsets, entry)
+    pose = pose[pair]
+    seen = motion.seen(grid.segments[piece].unflatten(1, (2, 2)), row[pose], step[pose]).flatten(1)
+    touched = torch.zeros(len(row), dtype=torch.bool, device=row.device)
+    touched[pose[touches_segment(seen, motion.half_length, motion.half_width)]] = True
+    return touched

@@ -40,6 +40,9 @@ class Cells:
     slots: np.ndarray
     """[nx * ny] number of a cell among the L that have entries, or -1; the cell (i, j) is at i * ny + j."""
 
+    centres: np.ndarray
+    """[L, 2] of the cells that have entries."""
+
     entry_offsets: np.ndarray
     """[L + 1] where each cell's entries begin."""
 
@@ -99,6 +102,7 @@ def _build(segments: np.ndarray, owners: np.ndarray, margin: float, *, closed: b
         size=size,
         shape=shape,
         slots=slots,
+        centres=origin + (np.stack(np.divmod(used, shape[1]), axis=1) + 0.5) * size,
         entry_offsets=np.append(starts, len(entries)),
         owners=entries % max(shapes, 1),
         is_inside=np.isin(entries, inner, assume_unique=True),

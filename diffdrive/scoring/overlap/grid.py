@@ -14,23 +14,6 @@ from diffdrive.scoring.overlap.ragged import ragged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
-    """N points and the cells that they are in."""
-
-    points: Tensor
-    """[N, 2]."""
-
-    slot: Tensor
-    """[N] number of the cell among those that have entries; L for all others."""
-
-    centre: Tensor
-    """[N, 2] of the cell."""
-
-    local: Tensor
-    """[N, 2] the point seen from the centre of its cell."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
     """``Cells`` of S scenes, end to end. Slots, entries, owners and pieces count through all scenes."""
 
@@ -47,7 +30,10 @@ class Grid:
     """[S] where each scene's cells begin in ``slots``."""
 
     slots: Tensor
-    """[cells of all scenes] as ``Located.slot``."""
+    """[cells of all scenes] number of a cell among the L that have entries; L for all others."""
+
+    centres: Tensor
+    """[L + 1, 2] of the cells that have entries."""
 
     entry_offsets: Tensor
     """[L + 2]; slot L has no entries."""
@@ -78,6 +64,7 @@ class Grid:
             shapes=torch.tensor([cells.shape for cells in scenes]),
             bases=torch.from_numpy(_begins([len(cells.slots) for cells in scenes])[:-1]),
             slots=torch.from_numpy(np.concatenate(slots)),
+            centres=_joined([cells.centres for cells in scenes], np.zeros((1, 2))),
             entry_offsets=_joined([c.entry_offsets[:-1] + entries[i] for i, c in enumerate(scenes)], entries[[-1, -1]]),
             owners=_joined([cells.owners + shapes[i] for i, cells in enumerate(scenes)]),
             is_inside=_joined([cells.is_inside for cells in scenes]),
@@ -85,19 +72,16 @@ class Grid:
             segments=_joined([cells.segments[cells.pieces] for cells in scenes]),
         )
 
-    def locate(self, points: Tensor, scenes: Tensor) -> Located:
-        """The cells of ``points`` [N, 2] of the scenes ``scenes`` [N]. Outside of a grid is a free cell of its rim."""
-        origin, size = self.origins[scenes], self.sizes[scenes, None]
-        place = ((points - origin) / size).floor().clamp(min=0)
-        cell = torch.minimum(place, self.shapes[scenes] - 1.0)
-        centre = origin + (cell + 0.5) * size
-        index = cell.to(torch.int64)
-        slot = self.slots[self.bases[scenes] + index[:, 0] * self.shapes[scenes, 1] + index[:, 1]]
-        return Located(points=points, slot=slot, centre=centre, local=points - centre)
+    def locate(self, points: Tensor, scenes: Tensor) -> Tensor:
+        """[F * N] the slots of ``points`` [F, N, 2] of the scenes ``scenes`` [F]. Outside of a grid lies a free cell."""
+        place = (points - self.origins[scenes, None]) * (1.0 / self.sizes[scenes])[:, None, None]
+        place = torch.minimum(place.clamp_(min=0.0), self.shapes[scenes, None] - 1.0).to(torch.int64)
+        first = self.bases[scenes, None]
+        return self.slots[(first + place[..., 0] * self.shapes[scenes, 1, None] + place[..., 1]).flatten()]
 
-    def entries_at(self, located: Located) -> tuple[Tensor, Tensor]:
+    def entries_at(self, slot: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs of a point and an entry of its cell."""
-        return ragged(self.entry_offsets, located.slot)
+        return ragged(self.entry_offsets, slot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,9 @@ MAX_CELLS_A_SIDE = 512
 _SLACK_M = 1e-6
 """More than any rounding of coordinates: a piece that touches a cell is never missed."""
 
-_SHIFT = 0.3819660112501051
-"""Share of a cell by which the grid is moved off its shapes, so that drawn coordinates do not fall on the centres of cells."""
+_SHIFT = (0.3819660112501051, 0.2451223337533073)
+"""Shares of a cell by which the grid is moved off its shapes, so that no edge between round coordinates meets the centre of a
+cell: irrational, and different along x and y because of diagonals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,9 @@ class Cells:
     pieces: np.ndarray
     """[Q] index of a piece."""
 
+    is_centre_left: np.ndarray
+    """[Q] whether the cell's centre is to the left of the piece."""
+
     segments: np.ndarray
     """[M, 4] from x, y to x, y."""
 
@@ -86,7 +90,7 @@ def _build(segments: np.ndarray, owners: np.ndarray, margin: float, *, closed: b
     cell, piece = _near(local, size, shape, margin + _SLACK_M)
     key = cell * max(shapes, 1) + owners[piece]
     order = np.argsort(key, kind="stable")
-    key, piece = key[order], piece[order]
+    key, cell, piece = key[order], cell[order], piece[order]
     bounded, first = np.unique(key, return_index=True)
     inner = np.sort(_holding(local, owners, size, shape, shapes)) if closed else np.zeros(0, np.int64)
     whole = np.setdiff1d(inner, bounded, assume_unique=True)
@@ -97,17 +101,19 @@ def _build(segments: np.ndarray, owners: np.ndarray, margin: float, *, closed: b
     used, starts = np.unique(entries // max(shapes, 1), return_index=True)
     slots = np.full(shape[0] * shape[1], -1, dtype=np.int32)
     slots[used] = np.arange(len(used))
+    centres = origin + (np.stack(np.divmod(used, shape[1]), axis=1) + 0.5) * size
     return Cells(
         origin=origin,
         size=size,
         shape=shape,
         slots=slots,
-        centres=origin + (np.stack(np.divmod(used, shape[1]), axis=1) + 0.5) * size,
+        centres=centres,
         entry_offsets=np.append(starts, len(entries)),
         owners=entries % max(shapes, 1),
         is_inside=np.isin(entries, inner, assume_unique=True),
         piece_offsets=np.concatenate([[0], np.cumsum(counts)]),
         pieces=piece,
+        is_centre_left=_is_left(centres[np.searchsorted(used, cell)], segments[piece]),
         segments=segments,
         num_shapes=shapes,
     )
@@ -121,7 +127,7 @@ def _frame(segments: np.ndarray, margin: float) -> tuple[np.ndarray, float, tupl
     low, high = ends.min(axis=0) - margin, ends.max(axis=0) + margin
     size = max(CELL_SIZE_M, float((high - low).max()) / (MAX_CELLS_A_SIDE - 4))
     count = np.ceil((high - low) / size).astype(np.int64) + 4
-    return low - (1 + _SHIFT) * size, size, (int(count[0]), int(count[1]))
+    return low - (1 + np.array(_SHIFT)) * size, size, (int(count[0]), int(count[1]))
 
 
 def _near(local: np.ndarray, size: float, shape: tuple[int, int], reach: float) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +166,11 @@ def _holding(local: np.ndarray, owners: np.ndarray, size: float, shape: tuple[in
     entering, leaving = order[0::2], column[1::2]
     span, place = ragged(leaving - column[0::2])
     return ((column[0::2][span] + place) * shape[1] + row[entering][span]) * shapes + owners[edge[entering]][span]
+
+
+def _is_left(points: np.ndarray, segments: np.ndarray) -> np.ndarray:
+    start, end = segments[:, :2] - points, segments[:, 2:] - points
+    return start[:, 0] * end[:, 1] > start[:, 1] * end[:, 0]
 
 
 def ragged(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

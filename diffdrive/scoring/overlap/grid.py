@@ -50,6 +50,9 @@ class Grid:
     segments: Tensor
     """[Q, 4] the pieces of every entry, one entry after another."""
 
+    is_centre_left: Tensor
+    """[Q] whether the cell's centre is to the left of the piece."""
+
     @classmethod
     def of(cls, scenes: Sequence[Cells]) -> Grid:
         """From one grid a scene. The shapes of a scene come after those of the scenes before."""
@@ -70,6 +73,7 @@ class Grid:
             is_inside=_joined([cells.is_inside for cells in scenes]),
             piece_offsets=_joined([c.piece_offsets[:-1] + pieces[i] for i, c in enumerate(scenes)], pieces[[-1]]),
             segments=_joined([cells.segments[cells.pieces] for cells in scenes]),
+            is_centre_left=_joined([cells.is_centre_left for cells in scenes]),
         )
 
     def locate(self, points: Tensor, scenes: Tensor) -> Tensor:

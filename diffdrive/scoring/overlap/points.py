@@ -51,20 +51,19 @@ class Points:
         entry's, because the way stays in the cell.
         """
         pair, piece = ragged(self.grid.piece_offsets, entry)
-        centre = self.grid.centres[self.slot[point]]
-        local = (self.positions[point] - centre)[pair]
-        dx, dy = local.unbind(1)
-        ax, ay, bx, by = (self.grid.segments[piece] - centre.repeat(1, 2)[pair]).unbind(1)
+        position = self.positions[point]
+        # All seen from the point, so that an edge through it has a cross product of exactly zero.
+        way_x, way_y = (self.grid.centres[self.slot[point]] - position)[pair].unbind(1)
+        ax, ay, bx, by = (self.grid.segments[piece] - position.repeat(1, 2)[pair]).unbind(1)
         # Which side of the way each end is on; a vertex exactly on the way counts to one side for both of its edges.
-        splits = (dx * ay > dy * ax) != (dx * by > dy * bx)
-        point_side = (bx - ax) * (dy - ay) - (by - ay) * (dx - ax)
-        parts = (point_side > 0) != (ax * by > ay * bx)
+        splits = (way_x * ay > way_y * ax) != (way_x * by > way_y * bx)
+        left, right = ax * by, ay * bx
+        parts = (left > right) != self.grid.is_centre_left[piece]
         crossings = torch.zeros(len(entry), dtype=torch.int64, device=entry.device)
         crossings.index_add_(0, pair, (splits & parts).to(torch.int64))
         inside = self.grid.is_inside[entry] ^ (crossings % 2 == 1)
-        in_line = (point_side == 0).nonzero()[:, 0]
-        ax, ay, bx, by, dx, dy = (part[in_line] for part in (ax, ay, bx, by, dx, dy))
-        on_edge = (ax - dx) * (bx - dx) + (ay - dy) * (by - dy) <= 0
+        in_line = (left == right).nonzero()[:, 0]
+        on_edge = ax[in_line] * bx[in_line] + ay[in_line] * by[in_line] <= 0
         inside[pair[in_line[on_edge]]] = False
         return inside
 

@@ -1,4 +1,4 @@
-"""``diffdrive evaluate``: compare the network with simple planners over many scenes, print a table, write a report."""
+"""``diffdrive evaluate``: compare planners over many scenes, by displacement or (``--metric``) by NAVSIM's scores."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffdrive.cli.evaluate_metrics import add_metric_options, forbid_metric_options, run_metrics
 from diffdrive.cli.source_options import (
     add_checkpoint_options,
     add_source_options,
@@ -23,8 +24,10 @@ from diffdrive.cli.source_options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from diffdrive.evaluation import Evaluation
-    from diffdrive.scene import Scene
+    from diffdrive.evaluation import Candidate, Evaluation
+    from diffdrive.evaluation.names import PlannerName
+    from diffdrive.runtime import Planner
+    from diffdrive.scene import Scene, SceneSource
 
 PLANNERS = ("network", "constant_velocity", "constant_turn_rate", "ego_status_mlp")
 
@@ -38,9 +41,17 @@ def add_parser(subparsers: Any) -> None:
     add_checkpoint_options(parser)
     parser.add_argument("--scenes", type=int, metavar="N", help="evenly chosen over the source (default: all)")
     parser.add_argument(
-        "--planners", nargs="+", choices=PLANNERS, default=list(PLANNERS), metavar="NAME", help=", ".join(PLANNERS)
+        "--planners",
+        "--planner",
+        nargs="+",
+        default=list(PLANNERS),
+        metavar="NAME",
+        help=f"{', '.join(PLANNERS)} (default: these), folders of checkpoints; with --metric also human, pdm_closed",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE.html", help="write a report")
+    parser.add_argument(
+        "--out", type=Path, metavar="PATH", help="write a report (FILE.html), or with --metric every score (a folder)"
+    )
+    add_metric_options(parser)
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of the table")
     parser.set_defaults(run=run)
 
@@ -49,24 +60,24 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate. Status 1 when a planner had to answer a scene with its fallback."""
     from diffdrive.contracts import InputError
     from diffdrive.evaluation import ALL, evaluate, story, summarise
-    from diffdrive.evaluation.lineup import NETWORK, lineup
+    from diffdrive.evaluation.names import parse_planners
 
-    if args.out is not None and (args.out.suffix.lower() != ".html" or len(args.planners) < 2):
-        raise InputError(
-            f"A report compares planners in an HTML file, got --out {args.out} and {len(args.planners)} planner(s)."
-        )
+    names = parse_planners(args.planners)
+    if args.metric is not None:
+        return run_metrics(args, names, evenly)
+    forbid_metric_options(args)
+    if args.out is not None and (args.out.suffix.lower() != ".html" or len(names) < 2):
+        raise InputError(f"A report compares planners in an HTML file, got --out {args.out} and {len(names)} planner(s).")
     source = open_source(args)
-    if NETWORK in args.planners:
-        require_sensors(source)
-    planner = planner_of(args) if NETWORK in args.planners else None
-    candidates = lineup(args.planners, checkpoint_folder(args), planner)
+    candidates, planner = _candidates(args, names, source)
     tokens = evenly(source.tokens, args.scenes)
     evaluation = evaluate(
         source, candidates, tokens, sensors=planner is not None, on_scene=progress(len(tokens)) if not args.json else None
     )
     baseline = "constant velocity" if "constant velocity" in evaluation.candidates else evaluation.candidates[-1]
     if args.out is not None:
-        _write_report(args, evaluation, baseline, planner.engine.description if planner else "")
+        needs_checkpoint = any(name.kind in ("network", "ego_status_mlp") and name.folder is None for name in names)
+        _write_report(args, evaluation, baseline, planner.engine.description if planner else "", needs_checkpoint)
     if args.json:
         print(json.dumps({"source": source.name, "results": [dataclasses.asdict(row) for row in summarise(evaluation, ALL)]}))
     else:
@@ -74,6 +85,36 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None:
             print(f"wrote {args.out}")
     return 0 if all(result.is_planned for result in evaluation.results) else 1
+
+
+def _candidates(
+    args: argparse.Namespace, names: Sequence[PlannerName], source: SceneSource
+) -> tuple[list[Candidate], Planner | None]:
+    """Who takes part, and the first network among them."""
+    from diffdrive.contracts import InputError
+    from diffdrive.evaluation import Candidate
+    from diffdrive.evaluation.lineup import lineup
+    from diffdrive.evaluation.names import BOUNDS, NETWORK
+
+    if bounds := [name.kind for name in names if name.kind in BOUNDS]:
+        raise InputError(f"{' and '.join(bounds)} can only be scored. Name a metric, for example --metric pdms,epdms.")
+    networks: dict[PlannerName, Planner] = {}
+    for name in names:
+        if name.kind == NETWORK:
+            require_sensors(source)
+            networks[name] = planner_of(args if name.folder is None else _with_checkpoint(args, name.folder))
+    first = next(iter(networks.values()), None)
+    found: list[Candidate] = []
+    for name in names:
+        if name.folder is not None:
+            found.append(Candidate(name.folder.resolve().name, networks[name].plan))
+        else:
+            found.extend(lineup([name.kind], checkpoint_folder(args), networks.get(name, first)))
+    return found, first
+
+
+def _with_checkpoint(args: argparse.Namespace, folder: Path) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(args), "checkpoint": folder})
 
 
 def evenly(tokens: Sequence[str], count: int | None) -> tuple[str, ...]:
@@ -101,12 +142,11 @@ def progress(total: int, *, every_s: float = 5.0, clock: Callable[[], float] = t
     return show
 
 
-def _write_report(args: argparse.Namespace, evaluation: Evaluation, baseline: str, engine: str) -> None:
+def _write_report(args: argparse.Namespace, evaluation: Evaluation, baseline: str, engine: str, needs_checkpoint: bool) -> None:
     from diffdrive.evaluation import Report, sections, story, write_report
 
     ours = evaluation.candidates[0]
     rival = sections.closest_rival(evaluation, ours)
-    needs_checkpoint = not {"network", "ego_status_mlp"}.isdisjoint(args.planners)
     parts = [*sections.result_sections(evaluation, ours, rival, baseline)]
     if engine:
         parts.append(sections.timing_section(evaluation, ours, engine))

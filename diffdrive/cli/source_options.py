@@ -49,8 +49,11 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise that plans start from (default 0)")
 
 
-def open_source(args: argparse.Namespace) -> SceneSource:
-    """The source that the options ask for. Raises ``InputError`` for options that do not go together and for bad folders."""
+def open_source(args: argparse.Namespace, *, future_s: float = 4.0) -> SceneSource:
+    """The source that the options ask for; scenes cut from logs hold ``future_s`` of future.
+
+    Raises ``InputError`` for options that do not go together and for bad folders.
+    """
     from diffdrive.contracts import InputError
 
     if args.source != "nuscenes" and args.speed is not None:
@@ -59,13 +62,13 @@ def open_source(args: argparse.Namespace) -> SceneSource:
         from diffdrive.assets import LOGS
         from diffdrive.world.source import WorldSource
 
-        return WorldSource(args.logs or LOGS, cache=args.cache, renderer=args.renderer)
+        return WorldSource(args.logs or LOGS, cache=args.cache, renderer=args.renderer, future_s=future_s)
     if args.source == "logs":
         from diffdrive.sources import Arrow123dSource
 
         if args.logs is None:
             raise InputError("--source logs needs --logs DIR, the folder that holds logs/ and maps/.")
-        return Arrow123dSource(args.logs)
+        return Arrow123dSource(args.logs, future_s=future_s)
     from diffdrive.sources.nuscenes_sample import NuscenesSampleSource
 
     if args.speed is None:

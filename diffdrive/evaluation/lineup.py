@@ -9,11 +9,11 @@ from pathlib import Path
 from diffdrive.baselines import ConstantTurnRate, ConstantVelocity, EgoStatusMLP
 from diffdrive.contracts import InputError
 from diffdrive.evaluation.evaluate import Candidate
+from diffdrive.evaluation.names import NETWORK, SIMPLE
 from diffdrive.runtime import Planner
 from diffdrive.tensors import TargetLayout
 
-NETWORK = "network"
-PLANNERS = (NETWORK, "constant_velocity", "constant_turn_rate", "ego_status_mlp")
+PLANNERS = (NETWORK, *SIMPLE)
 """What can be compared. ``network`` and ``ego_status_mlp`` need a checkpoint folder."""
 
 

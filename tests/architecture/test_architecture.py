@@ -26,6 +26,8 @@ HOMES = {
     "onnxscript": ("diffdrive/runtime/export/",),
     "onnxruntime": ("diffdrive/runtime/export/",),
     "tensorrt": ("diffdrive/runtime/export/",),
+    "pyarrow": ("diffdrive/log123d/", "diffdrive/evaluation/scoring/"),
+    "ray": ("diffdrive/evaluation/scoring/executors/",),
 }
 
 VEHICLE_FREE_OF = (

@@ -95,7 +95,7 @@ def draw_scored_scene(
 ) -> Figure:
     """The scene from above with map, road users, plan, what was driven and where it went wrong; the sub-scores beside it."""
     figure = new_figure(_WIDTH_IN, _HEIGHT_IN)
-    human = scene.future.ego if scene.future else None
+    human = _as_far(scene.future.ego, overlay.trajectory.horizon_s) if scene.future else None
     plan = PlanOverlay(chosen=overlay.trajectory, human=human)
     wide = (_WIDTH_IN - _SIDE_IN) / (_HEIGHT_IN - _TITLE_IN)
     reach = Trajectory(overlay.driven[1:], 0.1)
@@ -126,6 +126,12 @@ def draw_scored_scene(
     return figure
 
 
+def _as_far(driven: Trajectory, horizon_s: float) -> Trajectory:
+    """The part of a recording that a plan covers."""
+    count = max(1, int(horizon_s / driven.interval_s + 1e-6))
+    return Trajectory(driven.poses[:count], driven.interval_s)
+
+
 def _paint_driven(axes: PlotAxes, driven: np.ndarray, vehicle: VehicleDimensions) -> None:
     ghosts = forward_up(box_corners(vehicle.boxes(driven[_GHOST_STEPS::_GHOST_STEPS])))
     look: palette.Look = {"facecolors": "none", "edgecolors": palette.INK, "linewidths": 0.6, "linestyles": [(0, (2, 1.5))]}
@@ -139,6 +145,9 @@ def _paint_fault(axes: PlotAxes, fault: Fault, vehicle: VehicleDimensions) -> No
     shapes = [box_corners(vehicle.boxes(fault.pose))] + ([fault.agent] if fault.agent is not None else [])
     look: palette.Look = {"facecolors": to_rgba(_FAULT, 0.25), "edgecolors": _FAULT, "linewidths": 1.2}
     axes.add_collection(PolyCollection([forward_up(shape) for shape in shapes], **look, zorder=8.5, gid="fault"))
+    if fault.agent is not None:
+        link = forward_up(np.stack([vehicle.boxes(fault.pose)[:2], fault.agent.mean(axis=0)]))
+        axes.plot(*link.T, color=_FAULT, linewidth=0.7, linestyle=(0, (4, 2)), zorder=8.6)
     if fault.point is not None:
         x, y = forward_up(fault.point)
         axes.plot([x], [y], "o", markersize=4.0, color=_FAULT, markeredgecolor=palette.PAPER, markeredgewidth=0.8, zorder=8.7)

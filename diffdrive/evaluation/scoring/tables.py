@@ -33,7 +33,8 @@ def tables(scored: ScoredScenes) -> str:
     parts = []
     for metric in dict.fromkeys(summary.metric for summary in scored.summaries.scores):
         own = [summary for summary in scored.summaries.scores if summary.metric == metric]
-        parts.append(f"{metric}, percent, mean over scenes\n{score_table(own).text()}")
+        note = _comfort_note(own[0])
+        parts.append(f"{metric}, percent, mean over scenes\n{score_table(own).text()}" + (f"\n{note}" if note else ""))
         first = own[0].planner
         against = [each for each in scored.summaries.differences if each.metric == metric and each.planner == first]
         if against:
@@ -91,6 +92,13 @@ def failure_text(failures: Sequence[SceneScore]) -> str:
     if len(alike) > _SHOWN_FAILURES:
         lines.append(f"  and {len(alike) - _SHOWN_FAILURES} other kinds; the table of scenes has them all")
     return "\n".join(lines)
+
+
+def _comfort_note(summary: ScoreSummary) -> str:
+    known = summary.num_with_extended_comfort
+    if known is None or known == summary.num_scenes:
+        return ""
+    return f"EC needs a scene 0.5 s before: {known} of {summary.num_scenes} scenes have one, the others are scored without it."
 
 
 def _percent(value: float) -> str:

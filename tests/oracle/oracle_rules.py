@@ -9,6 +9,8 @@ import shapely
 from oracle_world import Drive
 
 STOPPED_SPEED = 0.05
+AHEAD = (0, 3, 6, 9)
+"""Steps that the time to collision looks ahead."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ def time_to_collision(drive: Drive) -> list[Event]:
         speed, heading = drive.speeds[step], drive.states[step, 2]
         if speed < 0.005:
             continue
-        for later in (0, 3, 6, 9):
-            shift = 0.1 * later * speed * np.array([np.cos(heading), np.sin(heading)])
-            polygon = shapely.Polygon(drive.body[step, :4] + shift)
+        second = speed * np.array([np.cos(heading), np.sin(heading)])
+        corners = np.array([drive.body[step, :4] + 0.1 * later * second for later in AHEAD])
+        for later, polygon in zip(AHEAD, shapely.polygons(corners), strict=True):
             for track in _met(drive, polygon, step + later):
                 if track in ignored:
                     continue

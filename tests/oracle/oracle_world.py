@@ -70,8 +70,8 @@ class Drive:
         return body(self.states)
 
     @cached_property
-    def polygons(self) -> list[shapely.Polygon]:
-        return [shapely.Polygon(points[:4]) for points in self.body]
+    def polygons(self) -> np.ndarray:
+        return shapely.polygons(self.body[:, :4])
 
     @cached_property
     def speeds(self) -> np.ndarray:

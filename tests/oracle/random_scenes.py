@@ -6,7 +6,7 @@ rounding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def random_scene(seed: int, protocol: Protocol, num_tracks: int | None = None) -
     ego[4:7] = rng.normal(0, [0.02, 0.5, 0.2]) * (ego[3] > 0.1)
     drivable_map, red_lights = _map(rng, road, steps)
     human = np.array([0.0, *np.cumsum(np.full(NUM_STEPS - 1, DT * ego[3] * rng.uniform(0.3, 1.4)))])
-    drift = rng.choice([0.0, rng.normal(0, 3)]) * np.linspace(0, 1, NUM_STEPS) ** 2
+    drift = rng.choice([0.0, rng.normal(0, 4)]) * np.linspace(0, 1, NUM_STEPS) ** 2
     planner = np.minimum(np.cumsum(np.full(NUM_STEPS, DT * rng.choice([ego[3], rng.uniform(0, 13)]))), 110)
     return ScoringScene(
         token=f"random {seed} {protocol.value}",
@@ -107,7 +107,7 @@ def _plan(rng: np.random.Generator, speed: float) -> np.ndarray:
     if kind in (3, 4):
         y = y + rng.normal(0, 3) * (3 * (times / 4) ** 2 - 2 * (times / 4) ** 3)
     poses = np.stack([x, y, heading], axis=-1)
-    return poses + rng.normal(0, [0.3, 0.3, 0.1], poses.shape) if kind == 5 else poses
+    return poses + rng.normal(0, [0.3, 0.3, 0.2], poses.shape) if kind == 5 else poses
 
 
 def _past(rng: np.random.Generator, ego: np.ndarray, count: int) -> np.ndarray:
@@ -116,7 +116,9 @@ def _past(rng: np.random.Generator, ego: np.ndarray, count: int) -> np.ndarray:
     states[:, 2] += before * rng.choice([0.0, rng.normal(0, 0.1)])
     states[:, :2] += before[:, None] * ego[3] * np.stack([np.cos(states[:, 2]), np.sin(states[:, 2])], axis=-1)
     # Now and then rough enough to reach every bound of comfort: the simulated vehicle never slides, so its past must.
-    states[:, 5:7] += rng.normal(0, 0.1, (count, 2)) * rng.choice([0.0, 1.0, 60.0], p=[0.45, 0.45, 0.1])
+    rough = rng.choice([0.0, 1.0, 60.0], p=[0.4, 0.35, 0.25])
+    states[:, 5:7] += rng.normal(0, 0.1, (count, 2)) * rough
+    states[:, 2] += rng.normal(0, 0.0005, count) * rough
     return states
 
 
@@ -128,7 +130,7 @@ def _map(rng: np.random.Generator, road: Road, steps: int) -> tuple[DrivableMap,
     for first, last in ((begin, stop), (stop, end), (end, rng.uniform(70, 115))):
         is_middle = first == stop
         outer = [-0.5 * LANE_WIDTH - joint - rng.uniform(0, 0.5), 2.5 * LANE_WIDTH + rng.uniform(0, 2)]
-        if not is_middle or rng.random() < 0.7:
+        if rng.random() < (0.7 if is_middle else 0.9):
             rings.append(road.strip(rng, first - joint, last + joint, *outer))
             types.append(AreaType.INTERSECTION if is_middle else AreaType.ROADBLOCK)
             on_route.append(False)
@@ -184,7 +186,7 @@ def _movement(
 ) -> tuple[np.ndarray, float, tuple[float, float], bool]:
     """Poses [T, 3] of one road user, its speed when first seen, length and width, and whether it can move at all."""
     speed, car = float(ego[3]), (rng.uniform(3.8, 6), rng.uniform(1.7, 2.2))
-    kind = rng.choice(["lead", "follower", "oncoming", "crossing", "neighbour", "parked", "thing"])
+    kind = rng.choice(["lead", "follower", "oncoming", "crossing", "neighbour", "parked", "thing", "thing"])
     if kind == "lead":
         slow = rng.uniform(0, max(speed, 1))
         return road.at(rng.uniform(8, 30) + slow * times, rng.normal(0, 0.7)), slow, car, True
@@ -209,3 +211,59 @@ def _movement(
     size = car if kind == "parked" else (rng.uniform(0.3, 2), rng.uniform(0.3, 1))
     place = road.at(rng.uniform(6, 40), rng.normal(0, 3)) + [0, 0, rng.normal(0, 0.5)]
     return np.tile(place, (len(times), 1)), rng.choice([0.0, 0.02]), size, kind == "parked"
+
+
+def random_states(seed: int, count: int, steps: int) -> np.ndarray:
+    """[count, steps, 11] motions that need not be possible: one column swings, the others tremble."""
+    rng = np.random.default_rng([seed, 4])
+    times = DT * np.arange(steps)
+    states = np.zeros((count, steps, 11))
+    scale = {2: 0.25, 5: 3.5, 6: 4.0, 9: 0.8, 10: 1.5}
+    swings = rng.choice(list(scale), (count, 1, 1))
+    for column, size in scale.items():
+        waves = rng.normal(0, size, (count, 4, 1)) * np.where(swings == column, rng.uniform(0.1, 1.2, (count, 1, 1)), 0.02)
+        rates, phases = rng.uniform(0.2, [[1], [2], [3], [7]], (count, 4, 1)), rng.uniform(0, 6.3, (count, 4, 1))
+        states[..., column] = (waves * np.sin(rates * times + phases)).sum(axis=1)
+    return states
+
+
+def moved(scene: ScoringScene, motion: np.ndarray) -> ScoringScene:
+    """The same scene in a frame that ``motion`` (x, y, angle) carries away."""
+    cos, sin = np.cos(motion[2]), np.sin(motion[2])
+
+    def points(values: np.ndarray) -> np.ndarray:
+        return values @ np.array([[cos, sin], [-sin, cos]]) + motion[:2]
+
+    def poses(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([points(values[..., :2]), values[..., 2:3] + motion[2], values[..., 3:]], axis=-1)
+
+    def polygons(given: Polygons) -> Polygons:
+        return replace(given, vertices=points(given.vertices))
+
+    human = scene.human_reference
+    return replace(
+        scene,
+        ego_state=poses(scene.ego_state),
+        past_states=poses(scene.past_states),
+        tracks=replace(scene.tracks, corners=points(scene.tracks.corners), centroids=points(scene.tracks.centroids)),
+        drivable_map=replace(scene.drivable_map, polygons=polygons(scene.drivable_map.polygons)),
+        red_lights=replace(scene.red_lights, polygons=polygons(scene.red_lights.polygons)),
+        centerline=points(scene.centerline),
+        reference=poses(scene.reference),
+        human_reference=None if human is None else poses(human),
+    )
+
+
+def without_track(scene: ScoringScene, index: int) -> ScoringScene:
+    """The same scene with one road user less."""
+    kept = [i for i in range(len(scene.tracks)) if i != index]
+    tracks = scene.tracks
+    fewer = Tracks(
+        tokens=tuple(tracks.tokens[i] for i in kept),
+        corners=tracks.corners[kept],
+        is_present=tracks.is_present[kept],
+        centroids=tracks.centroids[kept],
+        is_agent=tracks.is_agent[kept],
+        speeds=tracks.speeds[kept],
+    )
+    return replace(scene, tracks=fewer)

@@ -1,6 +1,6 @@
 """Compare how we prepare scenes with what the official NAVSIM caches hold: routes, centrelines, maps, tracks, PDM-Closed.
 
-    python tools/parity_reference_planner.py MAP.json.gz [MAP.json.gz ...]
+    python tools/parity_reference_planner.py MAP.json.gz [MAP.json.gz ...] [--limit SCENES]
 
 A map file holds a map, the log's frames, and per scene what the devkit made of them. The results files of the same scenes
 (``*_near.json.gz``, beside the map files) hold the tracks, pasts and red lights. Prints, by item, how many were compared, how
@@ -163,9 +163,9 @@ class Log:
         self.results = results
         self.found = comparison
 
-    def compare(self) -> None:
-        """Every scene of the file."""
-        for expected in self.data["expected"]:
+    def compare(self, limit: int | None = None) -> None:
+        """The first ``limit`` scenes of the file."""
+        for expected in self.data["expected"][:limit]:
             frames = self.data["frames"][expected["frame_idx"] :]
             around = self._map(expected, frames[0])
             self._planner(expected, frames[0], around)
@@ -274,7 +274,9 @@ def _expected_red(steps: Sequence[Sequence[Any]]) -> list[Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("maps", nargs="+", type=Path)
-    files: list[Path] = parser.parse_args(arguments).maps
+    parser.add_argument("--limit", type=int, help="scenes of each file; all by default")
+    given = parser.parse_args(arguments)
+    files: list[Path] = given.maps
     torch.set_num_threads(1)
     comparison = Comparison()
     for folder in dict.fromkeys(file.parent for file in files):
@@ -284,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         for file in files:
             if file.parent == folder:
-                Log(file, results, comparison).compare()
+                Log(file, results, comparison).compare(given.limit)
     comparison.print()
     if comparison.num_different:
         print(f"DIFFERENT: {comparison.num_different} of {sum(comparison.compared.values())} comparisons")

@@ -20,6 +20,7 @@ _SPREAD_M = 1.0
 _MAX_TURN = np.pi / 3
 _TURN_SPREAD = np.pi / 8
 _MAX_LINKS = 3
+_MAX_GAP_M = 10.0
 _LINK_COST, _CHANGE_COST, _JUMP_COST = 0.5, 1.5, 30.0
 
 
@@ -31,8 +32,8 @@ def matched_route(graph: LaneGraph, path: np.ndarray, heading: float = 0.0) -> l
     """
     samples = _samples(path, heading)
     lane_ids, costs = _candidates(graph, samples)
-    kept = np.isfinite(costs).any(axis=1)
-    if not kept.any():
+    kept = _first_stay(np.isfinite(costs).any(axis=1))
+    if not len(kept):
         raise InputError(
             f"No lane of the map lies within {_REACH_M} m of the route and runs its way. "
             "Scores need a map of the road that is driven on."
@@ -40,7 +41,17 @@ def matched_route(graph: LaneGraph, path: np.ndarray, heading: float = 0.0) -> l
     rows = _viterbi(costs[kept], _transitions(graph, lane_ids))
     lanes = [lane_ids[row] for row in rows]
     lanes = [lane for lane, before in zip(lanes, [None, *lanes[:-1]], strict=True) if lane != before]
-    return list(dict.fromkeys(graph.lanes[lane].block_id for lane in _extended(graph, lanes, samples)))
+    return list(dict.fromkeys(graph.lanes[lane].block_id for lane in _extended(graph, lanes, samples[: kept[-1] + 1])))
+
+
+def _first_stay(has_lane: np.ndarray) -> np.ndarray:
+    """Rows with a lane, up to where the path leaves the lanes for good measure.
+
+    A map is cut out around the ego: a route that leaves it and comes back is not the same road there and then.
+    """
+    rows = np.flatnonzero(has_lane)
+    gaps = np.flatnonzero(np.diff(rows) * _SAMPLE_M > _MAX_GAP_M)
+    return rows[: gaps[0] + 1] if len(gaps) else rows
 
 
 def _samples(path: np.ndarray, heading: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from diffdrive.scoring.reference_planner.boxes import box_rings
-from diffdrive.scoring.reference_planner.forecast import Forecast
+from diffdrive.scoring.reference_planner.forecast import RESOLUTION, Forecast
 from diffdrive.scoring.reference_planner.paths import Path
 from diffdrive.vehicle import PACIFICA
 
@@ -40,20 +40,21 @@ class Obstacles:
     """[H] true for red connectors."""
 
     def at(self, step: int) -> slice:
-        """The hits at one step."""
-        low, high = np.searchsorted(self.step, (step, step + 1))
+        """The hits at one step, as the forecast has them."""
+        seen_at = step // RESOLUTION * RESOLUTION
+        low, high = np.searchsorted(self.step, (seen_at, seen_at + 1))
         return slice(int(low), int(high))
 
 
 def obstacles_of(
     paths: Sequence[Path], corridors: Sequence[shapely.Polygon], others: Forecast, stops: np.ndarray, num_steps: int
 ) -> Obstacles:
-    """At steps 0 .. ``num_steps`` - 1. ``stops`` [R] polygons to stop before, there at every step."""
-    moving = _near(others.tracks.corners[:, :num_steps], corridors)
-    row, step = np.nonzero(moving)
-    polygons = np.concatenate([shapely.polygons(others.tracks.corners[row, step]), np.repeat(stops, num_steps)])
-    row = np.concatenate([row, np.repeat(np.arange(len(stops)) + len(others.tracks), num_steps)])
-    step = np.concatenate([step, np.tile(np.arange(num_steps), len(stops))])
+    """At the steps 0 .. ``num_steps`` - 1 at which the forecast moves. ``stops`` [R] polygons to stop before stay."""
+    steps = np.arange(0, num_steps, RESOLUTION)
+    row, column = np.nonzero(_near(others.tracks.corners[:, steps], corridors))
+    polygons = np.concatenate([shapely.polygons(others.tracks.corners[row, steps[column]]), np.repeat(stops, len(steps))])
+    row = np.concatenate([row, np.repeat(np.arange(len(stops)) + len(others.tracks), len(steps))])
+    step = np.concatenate([steps[column], np.tile(steps, len(stops))])
     for corridor in corridors:
         shapely.prepare(corridor)
     hits = [np.flatnonzero(shapely.intersects(corridor, polygons)) for corridor in corridors]
@@ -92,28 +93,34 @@ def leads(
 ) -> np.ndarray:
     """[N, 3] of the leader ahead of each proposal: its arc length, its speed along the path, its rear length.
 
-    Proposals are on ``paths`` [N] (indices, in runs), at ``poses`` [N, 3] and arc lengths ``arc`` [N] one step before; their
+    Proposals are on ``paths`` [N] (indices, sorted), at ``poses`` [N, 3] and arc lengths ``arc`` [N] one step before; their
     paths are ``ends`` [N] long. The devkit fills one vector for all proposals of a path in turn: a leader sets the first
     entry, and the second unless it is a red connector; its absence the first and third. So ``leaks``.
     """
     hits = obstacles.at(step)
-    first, count = hits.start, hits.stop - hits.start
     ahead = (obstacles.path[hits] == paths[:, None]) & (obstacles.arc[hits] > arc[:, None])
     proposal, hit = np.nonzero(ahead)
-    gaps = np.full((len(arc), max(count, 1)), np.inf)
+    gaps = np.full((len(arc), max(ahead.shape[1], 1)), np.inf)
     if len(proposal):
         boxes = shapely.polygons(box_rings(PACIFICA.boxes(poses)))
-        gaps[proposal, hit] = shapely.distance(boxes[proposal], obstacles.polygons[first + hit])
-    distance, nearest = gaps.min(axis=1), first + np.argmin(gaps, axis=1)
-    found = np.zeros((len(arc), 3))
-    for row in range(len(arc)):
-        if leaks and row and paths[row] == paths[row - 1]:
-            found[row] = found[row - 1]
-        if np.isfinite(distance[row]):
-            found[row, 0] = arc[row] + distance[row]
-            if not obstacles.is_stop[nearest[row]]:
-                turn = obstacles.headings[nearest[row]] - poses[row, 2]
-                found[row, 1] = obstacles.speeds[nearest[row]] * np.cos(turn)
-        else:
-            found[row, 0], found[row, 2] = ends[row], PACIFICA.length / 2
-    return found
+        gaps[proposal, hit] = shapely.distance(boxes[proposal], obstacles.polygons[hits][hit])
+    nearest = np.argmin(gaps, axis=1)
+    distance = gaps[np.arange(len(arc)), nearest]
+    has_leader = np.isfinite(distance)
+    follows = np.zeros(len(arc), dtype=bool)
+    along = np.zeros(len(arc))
+    if len(proposal):
+        leader = hits.start + nearest
+        follows = has_leader & ~obstacles.is_stop[leader]
+        along = obstacles.speeds[leader] * np.cos(obstacles.headings[leader] - poses[:, 2])
+    found = np.column_stack([np.where(has_leader, arc + distance, ends), along, np.full(len(arc), PACIFICA.length / 2)])
+    is_set = np.column_stack([np.ones(len(arc), dtype=bool), follows, ~has_leader])
+    return _kept_until_set(found, is_set, paths) if leaks else np.where(is_set, found, 0.0)
+
+
+def _kept_until_set(values: np.ndarray, is_set: np.ndarray, paths: np.ndarray) -> np.ndarray:
+    """[N, 3] each entry as the proposals of the same path up to this one set it last; zero before."""
+    row = np.arange(len(values))[:, None]
+    last = np.maximum.accumulate(np.where(is_set, row, -1), axis=0)
+    begins = np.searchsorted(paths, paths)[:, None]
+    return np.where(last >= begins, np.take_along_axis(values, np.maximum(last, 0), axis=0), 0.0)

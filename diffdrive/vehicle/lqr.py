@@ -84,7 +84,7 @@ def track(
     """States [..., K + 1, 11] of a vehicle that starts in ``ego_states`` [..., 11] and follows poses [..., K + 1, 3].
 
     Both in one planar frame, the poses ``bicycle.interval_s`` apart from the present on. Columns as in ``vehicle.state``; row 0
-    is the given state. Raises ``InputError`` for other shapes or fewer than two steps.
+    is the given state. No gradients flow. Raises ``InputError`` for other shapes or fewer than two steps.
     """
     axes = Axes("track")
     axes.check("references", references, "... P 3")
@@ -95,11 +95,12 @@ def track(
             f"track needs one ego state a reference and references of 3 poses or more, got ego_states {list(ego_states.shape)} "
             f"and references {list(references.shape)}."
         )
-    initial = ego_states.reshape(-1, STATE_SIZE).T.to(torch.float64)
-    # [P, 3, B]: a step is one contiguous block.
-    poses = references.reshape(-1, num_poses, 3).permute(1, 2, 0).to(torch.float64).contiguous()
-    states = _track_rows(initial, poses, settings, bicycle)
-    return states.permute(2, 0, 1).reshape(*rows, num_poses, STATE_SIZE)
+    with torch.no_grad():
+        initial = ego_states.reshape(-1, STATE_SIZE).T.to(torch.float64)
+        # [P, 3, B]: a step is one contiguous block.
+        poses = references.reshape(-1, num_poses, 3).permute(1, 2, 0).to(torch.float64).contiguous()
+        states = _track_rows(initial, poses, settings, bicycle)
+        return states.permute(2, 0, 1).reshape(*rows, num_poses, STATE_SIZE).contiguous()
 
 
 def _track_rows(initial: Tensor, poses: Tensor, settings: TrackerSettings, bicycle: BicycleModel) -> Tensor:
@@ -140,11 +141,13 @@ def _drive_along(states: Tensor, velocities: Tensor, settings: TrackerSettings, 
 
     gentle, firm = velocities.new_tensor(settings.stopping_gain), velocities.new_tensor(pursuit_gain)
     commands, is_stopping = torch.empty_like(velocities), torch.empty_like(velocities, dtype=torch.bool)
+    gain = torch.empty_like(velocities[0])
     speeds, accelerations = states[:, VELOCITY_X].unbind(), states[:, ACCELERATION_X].unbind()
     rows = zip(targets.unbind(), low.unbind(), commands.unbind(), is_stopping.unbind(), strict=True)
     for step, (target, threshold, command, stopping) in enumerate(rows):
         torch.le(speeds[step], threshold, out=stopping)
-        torch.mul(target - speeds[step], torch.where(stopping, gentle, firm), out=command)
+        torch.where(stopping, gentle, firm, out=gain)
+        torch.sub(target, speeds[step], out=command).mul_(gain)
         torch.lerp(accelerations[step], command, bicycle.acceleration_share, out=accelerations[step + 1])
         torch.add(speeds[step], accelerations[step + 1], alpha=bicycle.interval_s, out=speeds[step + 1])
     return commands, is_stopping
@@ -228,6 +231,7 @@ def _drive_across(states: Tensor, poses: Tensor, directions: Tensor, law: _Steer
     steerings, rates = states[:, STEERING].unbind(), states[:, STEERING_RATE].unbind()
     offset, errors, direction = (torch.empty_like(directions[0]) for _ in range(3))
     (aside_x, aside_y), (error, end_error), (cosine, sine) = offset.unbind(), errors.unbind(), direction.unbind()
+    tangent = torch.empty_like(error)
     for step, (place, target, way) in enumerate(
         zip(poses[:-1, :HEADING].unbind(), targets.unbind(), ways.unbind(), strict=True)
     ):
@@ -235,16 +239,17 @@ def _drive_across(states: Tensor, poses: Tensor, directions: Tensor, law: _Steer
         torch.sub(headings[step], target, out=errors)
         end_error.addcmul_(steerings[step], steering_to_heading[step])
         errors.remainder_(2 * math.pi).sub_(math.pi)
-        rate = torch.addcmul(constant[step], aside_x, east[step]).addcmul_(aside_y, north[step])
-        rate.addcmul_(error, error_gain[step]).addcmul_(steerings[step], steering_gain[step])
-        torch.addcmul(rate, end_error, heading_gain[step], out=rates[step + 1])
+        rate = torch.addcmul(constant[step], aside_x, east[step], out=rates[step + 1])
+        rate.addcmul_(aside_y, north[step]).addcmul_(error, error_gain[step])
+        rate.addcmul_(steerings[step], steering_gain[step]).addcmul_(end_error, heading_gain[step])
 
         torch.cos(headings[step], out=cosine)
         torch.sin(headings[step], out=sine)
+        torch.tan(steerings[step], out=tangent)
         torch.addcmul(positions[step], direction, way, out=positions[step + 1])
-        torch.addcmul(headings[step], turns[step], steerings[step].tan(), out=headings[step + 1])
-        turned = torch.add(steerings[step], rates[step + 1], alpha=bicycle.interval_s)
-        torch.clamp(turned, -bicycle.max_steering, bicycle.max_steering, out=steerings[step + 1])
+        torch.addcmul(headings[step], turns[step], tangent, out=headings[step + 1])
+        turned = torch.add(steerings[step], rate, alpha=bicycle.interval_s, out=steerings[step + 1])
+        turned.clamp_(-bicycle.max_steering, bicycle.max_steering)
     states[1:, HEADING] = wrap_angle(states[1:, HEADING])
     states[1:, YAW_RATE] = bicycle.yaw_rate(states[1:, VELOCITY_X], states[1:, STEERING])
     states[1:, YAW_ACCELERATION] = (states[1:, YAW_RATE] - states[:-1, YAW_RATE]) / bicycle.interval_s

@@ -42,15 +42,16 @@ def fit_curvatures(headings: Tensor, velocities: Tensor, interval_s: float, *, r
     weights[0] += ridge / stiffness
     sums = ways * wrap_angle(headings[1:] - headings[:-1]) / stiffness
 
-    for now, then in pairwise(weights.unbind()):
-        then.add_(now / (now + 1))
-    pivots = 1 + weights
+    pivots = torch.empty_like(weights)
+    for (now, then), pivot in zip(pairwise(weights.unbind()), pivots.unbind(), strict=False):
+        torch.add(now, 1.0, out=pivot)
+        then.addcdiv_(now, pivot)
     pivots[-1] = weights[-1]
-    inverses = pivots.reciprocal_()
-    for (now, then), inverse in zip(pairwise(sums.unbind()), inverses.unbind(), strict=False):
+    inverses = pivots.reciprocal_().unbind()
+    for (now, then), inverse in zip(pairwise(sums.unbind()), inverses, strict=False):
         then.addcmul_(now, inverse)
-    curvatures = sums.mul_(inverses)
-    for (now, then), inverse in reversed(list(zip(pairwise(curvatures.unbind()), inverses.unbind(), strict=False))):
+    curvatures = sums.mul_(pivots)
+    for (now, then), inverse in reversed(list(zip(pairwise(curvatures.unbind()), inverses, strict=False))):
         now.addcmul_(then, inverse)
     return curvatures
 

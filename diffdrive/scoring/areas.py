@@ -37,6 +37,9 @@ class Areas:
     is_corner_off: Tensor
     """[F, T, 4] the corner is in no drivable area."""
 
+    is_nondrivable: Tensor
+    """[F, T] some corner is."""
+
     is_oncoming: Tensor
     """[F, T] the centre is in no lane of the route."""
 
@@ -49,38 +52,26 @@ class Areas:
         corners = Points.of(area_map.grid, motion.corners(), motion.scenes)
         centres = Points.of(area_map.grid, motion.centre, motion.scenes)
         shape = motion.speed.shape
+        is_corner_off = ~corners.in_any(area_map.drivable).reshape(*shape, 4)
         return cls(
             map=area_map,
             motion=motion,
-            is_corner_off=~corners.in_any(area_map.drivable).reshape(*shape, 4),
+            is_corner_off=is_corner_off,
+            is_nondrivable=is_corner_off.any(dim=2),
             is_oncoming=~centres.in_any(area_map.route).reshape(shape),
             is_centre_in_intersection=centres.in_any(area_map.intersections).reshape(shape),
         )
 
-    @property
-    def is_nondrivable(self) -> Tensor:
-        """[F, T] some corner is in no drivable area."""
-        return self.is_corner_off.any(dim=2)
-
-    def is_off_lane(self, row: Tensor, step: Tensor) -> Tensor:
-        """[N] for pairs of a row and a step: in several lanes at once, or with a corner in no drivable area."""
-        found = self.is_corner_off[row, step].any(dim=1)
-        rest = (~found).nonzero()[:, 0]
-        found[rest] = self.is_in_multiple_lanes(row[rest], step[rest])
-        return found
-
-    def is_in_multiple_lanes(self, row: Tensor, step: Tensor) -> Tensor:
-        """[N] for pairs of a row and a step: more than one lane holds a corner, and no lane holds all four."""
-        corners = Points.of(self.map.grid, self.motion.corners_at(row, step), self.motion.scenes[row])
-        corner, lane = corners.holders(self.map.is_lane)
-        total = len(self.map.is_lane)
+    def is_in_multiple_lanes(self, ego: Motion) -> Tensor:
+        """[N] for some poses: more than one lane holds a corner, and no lane holds all four."""
+        corner, lane = Points.of(self.map.grid, ego.corners(), ego.scenes).holders(self.map.is_lane)
+        total = max(len(self.map.is_lane), 1)
         key, held = torch.unique(corner // 4 * total + lane, return_counts=True)
-        pose = key // max(total, 1)
-        lanes = torch.bincount(pose, minlength=len(row))
-        full = torch.bincount(pose[held == 4], minlength=len(row))
+        pose, poses = key // total, len(ego.scenes)
+        lanes = torch.bincount(pose, minlength=poses)
+        full = torch.bincount(pose[held == 4], minlength=poses)
         return (lanes > 1) & (full == 0)
 
-    def is_axle_in_intersection(self, row: Tensor, step: Tensor) -> Tensor:
-        """[N] for pairs of a row and a step: the middle of the rear axle is in an intersection."""
-        axle = self.motion.rear_axle[row, step]
-        return Points.of(self.map.grid, axle[:, None], self.motion.scenes[row]).in_any(self.map.intersections)
+    def is_axle_in_intersection(self, ego: Motion) -> Tensor:
+        """[N] for some poses: the middle of the rear axle is in an intersection."""
+        return Points.of(self.map.grid, ego.rear_axle[:, None], ego.scenes).in_any(self.map.intersections)

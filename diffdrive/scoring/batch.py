@@ -12,7 +12,6 @@ from torch import Tensor
 
 from diffdrive.contracts import InputError
 from diffdrive.scoring.areas import AreaMap
-from diffdrive.scoring.encounters import TrackTable
 from diffdrive.scoring.metrics.lane_keeping import MAX_DISTANCE_M
 from diffdrive.scoring.metrics.traffic_light_compliance import RedMap
 from diffdrive.scoring.overlap.cells import cells_of_line, cells_of_polygons
@@ -20,6 +19,7 @@ from diffdrive.scoring.overlap.grid import Grid, Layer
 from diffdrive.scoring.overlap.polylines import Lines
 from diffdrive.scoring.rules import NUM_STEPS, Protocol
 from diffdrive.scoring.scoring_scene import AreaType, ScoringScene
+from diffdrive.scoring.track_table import TrackTable
 from diffdrive.vehicle.state import STATE_SIZE
 
 _DRIVABLE = (AreaType.ROADBLOCK, AreaType.INTERSECTION, AreaType.CARPARK)

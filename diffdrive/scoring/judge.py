@@ -11,16 +11,17 @@ from torch import Tensor
 from diffdrive.contracts import InputError
 from diffdrive.scoring.areas import Areas
 from diffdrive.scoring.batch import SceneBatch
-from diffdrive.scoring.encounters import Encounters
+from diffdrive.scoring.encounters import Candidates
+from diffdrive.scoring.meetings import Meetings
 from diffdrive.scoring.metrics.drivable_area_compliance import drivable_area_compliance
 from diffdrive.scoring.metrics.driving_direction_compliance import driving_direction_compliance
 from diffdrive.scoring.metrics.ego_progress import raw_progress
 from diffdrive.scoring.metrics.lane_keeping import lane_keeping
-from diffdrive.scoring.metrics.no_at_fault_collisions import no_at_fault_collisions
-from diffdrive.scoring.metrics.time_to_collision import time_to_collision
+from diffdrive.scoring.metrics.no_at_fault_collisions import meetings_now, no_at_fault_collisions
+from diffdrive.scoring.metrics.time_to_collision import meetings_ahead, time_to_collision
 from diffdrive.scoring.metrics.traffic_light_compliance import traffic_light_compliance
 from diffdrive.scoring.motion import Motion
-from diffdrive.scoring.rules import EPDMS, NUM_STEPS, PDMS, Protocol
+from diffdrive.scoring.rules import EPDMS, NUM_STEPS, PDMS, Protocol, Rules
 from diffdrive.scoring.scores import Verdict
 from diffdrive.vehicle.state import STATE_SIZE
 
@@ -55,13 +56,12 @@ def _judge(batch: SceneBatch, states: Tensor) -> Judgement:
     rules = EPDMS if v2 else PDMS
     motion = Motion.of(states, batch.origins)
     areas = Areas.of(batch.areas, motion)
-    encounters = Encounters.find(motion, batch.tracks, rules.collision_time_steps)
-    corrected = batch.corrected
+    collision, ahead = _meetings(batch, motion, areas, rules)
     verdicts = {
-        "no_at_fault_collisions": no_at_fault_collisions(encounters, areas, corrected=corrected),
+        "no_at_fault_collisions": no_at_fault_collisions(collision),
         "drivable_area_compliance": drivable_area_compliance(areas),
         "driving_direction_compliance": driving_direction_compliance(areas, spares_intersections=v2),
-        "time_to_collision": time_to_collision(encounters, areas, steps=rules.collision_time_steps, corrected=corrected),
+        "time_to_collision": time_to_collision(ahead, areas),
     }
     if v2:
         verdicts["traffic_light_compliance"] = traffic_light_compliance(batch.red, motion)
@@ -71,6 +71,15 @@ def _judge(batch: SceneBatch, states: Tensor) -> Judgement:
         verdicts={name: _reshaped(verdict, shape) for name, verdict in verdicts.items()},
         progress=raw_progress(batch.centerlines, motion.centre.unflatten(0, shape)),
     )
+
+
+def _meetings(batch: SceneBatch, motion: Motion, areas: Areas, rules: Rules) -> tuple[Meetings, Meetings]:
+    """What decides on collisions, and on the time to collision."""
+    candidates = Candidates.find(motion, batch.tracks)
+    asked = meetings_now(candidates), meetings_ahead(candidates, rules.collision_time_steps)
+    first = candidates.first_meetings(*asked)
+    found = Meetings.of(first, areas, corrected=batch.corrected)
+    return found.where(first.rule == 0), found.where(first.rule == 1)
 
 
 def _reshaped(verdict: Verdict, shape: torch.Size) -> Verdict:

@@ -1,4 +1,4 @@
-"""Where the ego's body is at every step of every row."""
+"""Where the ego's body is."""
 
 from __future__ import annotations
 
@@ -7,72 +7,80 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from diffdrive.vehicle import PACIFICA, VehicleDimensions
+from diffdrive.vehicle import PACIFICA
 from diffdrive.vehicle.state import HEADING, VELOCITY_X, VELOCITY_Y, X, Y
+
+HALF_LENGTH = PACIFICA.length / 2
+HALF_WIDTH = PACIFICA.width / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
-    """F rows of T steps, the rows of all scenes one after another. Positions are relative to the origin of their scene."""
+    """Poses of axes [..., ]: F rows of T steps, or any N of them. Positions are relative to the origin of their scene."""
 
-    scenes: Tensor
-    """[F] the scene of each row."""
-
-    vehicle: VehicleDimensions
     rear_axle: Tensor
-    """[F, T, 2]."""
+    """[..., 2]."""
 
     direction: Tensor
-    """[F, T, 2] cosine and sine of the heading."""
-
-    speed: Tensor
-    """[F, T] m/s."""
+    """[..., 2] cosine and sine of the heading."""
 
     centre: Tensor
-    """[F, T, 2] of the body."""
+    """[..., 2] of the body."""
+
+    speed: Tensor
+    """[...] m/s."""
+
+    scenes: Tensor
+    """[F], or [N], the scene of each row or pose."""
 
     @classmethod
     def of(cls, states: Tensor, origins: Tensor) -> Motion:
-        """From states [S, R, T, 11] and the origins [S, 2] of the scenes; the subtraction is exact for numbers of like size."""
+        """From states [S, R, T, 11] and the origins [S, 2] of the scenes, with the rows of all scenes one after another.
+
+        The subtraction of the origin is exact for numbers of like size.
+        """
         scenes, rows = states.shape[:2]
-        rear_axle = (states[..., [X, Y]] - origins[:, None, None]).flatten(0, 1)
+        rear_axle = torch.stack([states[..., X], states[..., Y]], dim=-1).sub_(origins[:, None, None]).flatten(0, 1)
         heading = states[..., HEADING].flatten(0, 1)
         direction = torch.stack([heading.cos(), heading.sin()], dim=-1)
         return cls(
-            scenes=torch.arange(scenes, device=states.device).repeat_interleave(rows),
-            vehicle=PACIFICA,
             rear_axle=rear_axle,
             direction=direction,
-            speed=torch.hypot(states[..., VELOCITY_X], states[..., VELOCITY_Y]).flatten(0, 1),
             centre=rear_axle + PACIFICA.rear_axle_to_center * direction,
+            speed=torch.hypot(states[..., VELOCITY_X], states[..., VELOCITY_Y]).flatten(0, 1),
+            scenes=torch.arange(scenes, device=states.device).repeat_interleave(rows),
         )
 
-    @property
-    def half_length(self) -> float:
-        return self.vehicle.length / 2
+    def at(self, row: Tensor, step: Tensor) -> Motion:
+        """The poses at pairs of a row and a step [N]."""
+        flat = Motion(
+            rear_axle=self.rear_axle.flatten(0, 1),
+            direction=self.direction.flatten(0, 1),
+            centre=self.centre.flatten(0, 1),
+            speed=self.speed.flatten(),
+            scenes=self.scenes,
+        )
+        return flat.take(row * self.speed.shape[1] + step, row)
 
-    @property
-    def half_width(self) -> float:
-        return self.vehicle.width / 2
+    def take(self, pose: Tensor, scene_of: Tensor | None = None) -> Motion:
+        """Of N poses, those at the indices ``pose``."""
+        return Motion(
+            rear_axle=self.rear_axle.index_select(0, pose),
+            direction=self.direction.index_select(0, pose),
+            centre=self.centre.index_select(0, pose),
+            speed=self.speed.index_select(0, pose),
+            scenes=self.scenes.index_select(0, pose if scene_of is None else scene_of),
+        )
 
     def corners(self) -> Tensor:
-        """[F, T, 4, 2] in the order of ``scores.CORNERS``."""
-        return self._around(self.centre, self.direction)
-
-    def corners_at(self, row: Tensor, step: Tensor) -> Tensor:
-        """[N, 4, 2] the corners at pairs of a row and a step."""
-        return self._around(self.centre[row, step], self.direction[row, step])
-
-    def _around(self, centre: Tensor, direction: Tensor) -> Tensor:
-        forward = direction * self.half_length
-        left = torch.stack([-direction[..., 1], direction[..., 0]], dim=-1) * self.half_width
-        front, rear = centre + forward, centre - forward
+        """[..., 4, 2] in the order of ``scores.CORNERS``."""
+        forward = self.direction * HALF_LENGTH
+        left = torch.stack([-self.direction[..., 1], self.direction[..., 0]], dim=-1) * HALF_WIDTH
+        front, rear = self.centre + forward, self.centre - forward
         return torch.stack([front + left, rear + left, rear - left, front - left], dim=-2)
 
-    def seen(self, points: Tensor, row: Tensor, step: Tensor) -> Tensor:
-        """``points`` [N, ..., 2] in the frame of the body (x forward, y left, centred) of a row and step [N] each."""
-        middle = (slice(None), *[None] * (points.ndim - 2))
-        offset = points - self.centre[row, step][middle]
-        cosine, sine = (part[middle] for part in self.direction[row, step].unbind(-1))
-        x, y = offset.unbind(-1)
-        return torch.stack([x * cosine + y * sine, y * cosine - x * sine], dim=-1)
+    def seen(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """x forward and y left of the centre [N, K], of ``points`` [N, K, 2], one set a pose."""
+        x, y = (points - self.centre[:, None]).unbind(-1)
+        cosine, sine = self.direction[:, None].unbind(-1)
+        return x * cosine + y * sine, y * cosine - x * sine

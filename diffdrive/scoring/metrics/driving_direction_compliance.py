@@ -28,7 +28,8 @@ def driving_direction_compliance(areas: Areas, *, spares_intersections: bool) ->
     if spares_intersections:
         counted = counted & ~areas.is_centre_in_intersection
     padded = torch.nn.functional.pad(torch.where(counted, moved, 0.0), (WINDOW_STEPS, 0))
-    within = padded.unfold(1, WINDOW_STEPS + 1, 1).sum(-1)
+    steps = moved.shape[1]
+    within = sum((padded[:, k : k + steps] for k in range(WINDOW_STEPS + 1)), start=torch.zeros_like(moved))
     score = _score(within)
     value = score.amin(dim=1)
     step = (score == value[:, None]).to(torch.int8).argmax(dim=1)

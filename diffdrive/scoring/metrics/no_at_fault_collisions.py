@@ -7,39 +7,34 @@ import math
 import torch
 from torch import Tensor
 
-from diffdrive.scoring.areas import Areas
-from diffdrive.scoring.encounters import Encounters
-from diffdrive.scoring.overlap.boxes import touches_box
+from diffdrive.scoring.encounters import Candidates
+from diffdrive.scoring.meetings import Meetings
 from diffdrive.scoring.scores import Verdict
+from diffdrive.scoring.track_table import LOOK_AHEAD_STEPS
 
 STOPPED_SPEED = 0.05
 """m/s, at most."""
 
 BEHIND_RAD = math.radians(150.0)
 
-_OBJECT_SCORE = 0.5
+_OBJECT_COST = 0.5
 
 
-def no_at_fault_collisions(encounters: Encounters, areas: Areas, *, corrected: bool) -> Verdict:
+def meetings_now(candidates: Candidates) -> Tensor:
+    """[C, BLOCK, 4] the meetings that this rule asks for: those of now."""
+    now = torch.tensor([ahead == 0 for ahead in LOOK_AHEAD_STEPS], device=candidates.row.device)
+    return now.expand_as(candidates.may_meet)
+
+
+def no_at_fault_collisions(meetings: Meetings) -> Verdict:
     """[F] judged where the boxes meet for the first time, track by track.
 
     To blame is whoever drives into something that stands or cannot move, or into anything with the front; at the side only
     outside of one's lane. A standing ego is not to blame, nor is one that is hit from behind.
     """
-    now = encounters.where(encounters.ahead == 0)
-    first = now.first_of_each_track()
-    faults = first.where(_is_fault(first, areas, corrected=corrected))
-    value = torch.where(faults.is_agent, 0.0, _OBJECT_SCORE).to(torch.float64)
-    return faults.worst(value)
-
-
-def _is_fault(first: Encounters, areas: Areas, *, corrected: bool) -> Tensor:
-    moves = first.speed > STOPPED_SPEED
-    stands = ~first.is_agent | (first.track_speed <= STOPPED_SPEED)
-    is_behind = first.bearing(corrected=corrected) > BEHIND_RAD
-    half_length, half_width = first.motion.half_length, first.motion.half_width
-    front = touches_box(first.seen_box(), (half_length, -half_width), (half_length, half_width))
-    fault = moves & (stands | (~is_behind & front))
-    lateral = (moves & ~stands & ~is_behind & ~front).nonzero()[:, 0]
-    fault[lateral] = areas.is_off_lane(first.row[lateral], first.step[lateral])
-    return fault
+    moves = meetings.ego.speed > STOPPED_SPEED
+    stands = ~meetings.is_agent | (meetings.track_speed <= STOPPED_SPEED)
+    is_behind = meetings.bearing > BEHIND_RAD
+    is_fault = moves & (stands | (~is_behind & (meetings.meets_front() | meetings.is_off_lane)))
+    cost = torch.where(meetings.is_agent, 1.0, _OBJECT_COST).to(torch.float64)
+    return meetings.worst(1.0 - cost * is_fault)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffdrive.scoring.motion import Motion
+from diffdrive.scoring.motion import HALF_LENGTH, HALF_WIDTH, Motion
 from diffdrive.scoring.overlap.boxes import touches_segment
 from diffdrive.scoring.overlap.cells import cells_of_polygons
 from diffdrive.scoring.overlap.grid import Grid
@@ -19,7 +19,6 @@ from diffdrive.scoring.overlap.ragged import ragged
 from diffdrive.scoring.rules import NUM_STEPS
 from diffdrive.scoring.scores import Verdict
 from diffdrive.scoring.scoring_scene import RedLights
-from diffdrive.vehicle import PACIFICA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,7 @@ class RedMap:
     @classmethod
     def of(cls, scenes: Sequence[RedLights], origins: np.ndarray) -> RedMap:
         """From the lights of each scene and the origins [S, 2]."""
-        reach = math.hypot(PACIFICA.length, PACIFICA.width) / 2
+        reach = math.hypot(HALF_LENGTH, HALF_WIDTH)
         lit = [each.is_red[:, :NUM_STEPS] for each in scenes if len(each.polygons)]
         grids = (
             Grid.of([cells_of_polygons(each.polygons, origin, margin) for each, origin in zip(scenes, origins, strict=True)])
@@ -70,13 +69,12 @@ def _centre_inside(red: RedMap, motion: Motion) -> Tensor:
 
 def _touches(red: RedMap, motion: Motion, row: Tensor, step: Tensor) -> Tensor:
     """[N] whether the body meets an edge of a red connector, for pairs of a row and a step."""
-    grid = red.reach_grid
-    pose, entry = grid.entries_at(grid.locate(motion.centre[row, step][:, None], motion.scenes[row]))
+    ego, grid = motion.at(row, step), red.reach_grid
+    pose, entry = grid.entries_at(grid.locate(ego.centre[:, None], ego.scenes))
     lit = red.is_red[grid.owners[entry], step[pose]].nonzero()[:, 0]
-    pose, entry = pose[lit], entry[lit]
-    pair, piece = ragged(grid.piece_offsets, entry)
-    pose = pose[pair]
-    seen = motion.seen(grid.segments[piece].unflatten(1, (2, 2)), row[pose], step[pose]).flatten(1)
+    pair, piece = ragged(grid.piece_offsets, entry[lit])
+    pose = pose[lit][pair]
+    x, y = motion.at(row[pose], step[pose]).seen(grid.segments.index_select(0, piece).unflatten(1, (2, 2)))
     touched = torch.zeros(len(row), dtype=torch.bool, device=row.device)
-    touched[pose[touches_segment(seen, motion.half_length, motion.half_width)]] = True
+    touched[pose[touches_segment(x, y, HALF_LENGTH, HALF_WIDTH)]] = True
     return touched

@@ -5,12 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def touches_box(corners: Tensor, low: tuple[Tensor | float, float], high: tuple[Tensor | float, float]) -> Tensor:
-    """[N] whether boxes with ``corners`` [N, 4, 2] (in order around) meet the rectangles from ``low`` to ``high``.
+def touches_box(x: Tensor, y: Tensor, low: tuple[Tensor | float, float], high: tuple[Tensor | float, float]) -> Tensor:
+    """[N] whether boxes with corners ``x``, ``y`` [N, 4] (in order around) meet the rectangles from ``low`` to ``high``.
 
     A rectangle may have no length. By the separating axis theorem: the axes of the rectangle, then those of the box.
     """
-    x, y = corners.unbind(-1)
     meets = (x.amin(-1) <= high[0]) & (x.amax(-1) >= low[0]) & (y.amin(-1) <= high[1]) & (y.amax(-1) >= low[1])
     for side in (0, 1):
         along_x, along_y = x[:, side + 1] - x[:, side], y[:, side + 1] - y[:, side]
@@ -21,9 +20,9 @@ def touches_box(corners: Tensor, low: tuple[Tensor | float, float], high: tuple[
     return meets
 
 
-def touches_segment(segments: Tensor, half_length: float, half_width: float) -> Tensor:
-    """[N] whether ``segments`` [N, 4] meet the rectangle around the origin."""
-    ax, ay, bx, by = segments.unbind(-1)
+def touches_segment(x: Tensor, y: Tensor, half_length: float, half_width: float) -> Tensor:
+    """[N] whether pieces of line with ends ``x``, ``y`` [N, 2] meet the rectangle around the origin."""
+    (ax, bx), (ay, by) = x.unbind(1), y.unbind(1)
     across = (ax * by - ay * bx).abs()
     reach = half_length * (by - ay).abs() + half_width * (bx - ax).abs()
     beside_x = (ax.minimum(bx) <= half_length) & (ax.maximum(bx) >= -half_length)

@@ -81,7 +81,8 @@ class Grid:
         place = (points - self.origins[scenes, None]) * (1.0 / self.sizes[scenes])[:, None, None]
         place = torch.minimum(place.clamp_(min=0.0), self.shapes[scenes, None] - 1.0).to(torch.int64)
         first = self.bases[scenes, None]
-        return self.slots[(first + place[..., 0] * self.shapes[scenes, 1, None] + place[..., 1]).flatten()]
+        cell = first + place[..., 0] * self.shapes[scenes, 1, None] + place[..., 1]
+        return self.slots.index_select(0, cell.flatten())
 
     def entries_at(self, slot: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs of a point and an entry of its cell."""
@@ -94,6 +95,9 @@ class Layer:
 
     is_covered: Tensor
     """[L + 1] cells that one shape covers as a whole."""
+
+    has_entries: Tensor
+    """[L + 1] cells in which it has to be found out."""
 
     entry_offsets: Tensor
     """[L + 2] into ``entries``; covered cells have none."""
@@ -112,7 +116,8 @@ class Layer:
         covered[slot[whole]] = True
         entries = (member & ~covered[slot]).nonzero()[:, 0]
         counts = torch.bincount(slot[entries], minlength=slots)
-        return cls(is_covered=covered, entry_offsets=torch.cat([counts.new_zeros(1), counts.cumsum(0)]), entries=entries)
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return cls(is_covered=covered, has_entries=counts > 0, entry_offsets=offsets, entries=entries)
 
 
 def _begins(counts: Sequence[int]) -> np.ndarray:

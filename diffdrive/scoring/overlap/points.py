@@ -30,17 +30,19 @@ class Points:
 
     def in_any(self, layer: Layer) -> Tensor:
         """[M] whether each point is strictly inside some polygon of the layer; on an edge is outside."""
-        found = layer.is_covered[self.slot]
-        point, place = ragged(layer.entry_offsets, self.slot)
-        inside = self.is_inside(point, layer.entries[place])
+        found = layer.is_covered.index_select(0, self.slot)
+        open_points = layer.has_entries.index_select(0, self.slot).nonzero()[:, 0]
+        row, place = ragged(layer.entry_offsets, self.slot.index_select(0, open_points))
+        point = open_points.index_select(0, row)
+        inside = self.is_inside(point, layer.entries.index_select(0, place))
         found[point[inside]] = True
         return found
 
     def holders(self, is_member: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs of a point and a polygon among ``is_member`` [polygons] that holds it strictly: indices of both."""
         point, entry = self.grid.entries_at(self.slot)
-        kept = is_member[self.grid.owners[entry]].nonzero()[:, 0]
-        point, entry = point[kept], entry[kept]
+        kept = is_member.index_select(0, self.grid.owners.index_select(0, entry)).nonzero()[:, 0]
+        point, entry = point.index_select(0, kept), entry.index_select(0, kept)
         inside = self.is_inside(point, entry)
         return point[inside], self.grid.owners[entry[inside]]
 
@@ -51,17 +53,19 @@ class Points:
         entry's, because the way stays in the cell.
         """
         pair, piece = ragged(self.grid.piece_offsets, entry)
-        position = self.positions[point]
+        position = self.positions.index_select(0, point)
         # All seen from the point, so that an edge through it has a cross product of exactly zero.
-        way_x, way_y = (self.grid.centres[self.slot[point]] - position)[pair].unbind(1)
-        ax, ay, bx, by = (self.grid.segments[piece] - position.repeat(1, 2)[pair]).unbind(1)
+        way = self.grid.centres.index_select(0, self.slot.index_select(0, point)) - position
+        way_x, way_y = way.index_select(0, pair).unbind(1)
+        ends = self.grid.segments.index_select(0, piece) - position.repeat(1, 2).index_select(0, pair)
+        ax, ay, bx, by = ends.unbind(1)
         # Which side of the way each end is on; a vertex exactly on the way counts to one side for both of its edges.
         splits = (way_x * ay > way_y * ax) != (way_x * by > way_y * bx)
         left, right = ax * by, ay * bx
-        parts = (left > right) != self.grid.is_centre_left[piece]
+        parts = (left > right) != self.grid.is_centre_left.index_select(0, piece)
         crossings = torch.zeros(len(entry), dtype=torch.int64, device=entry.device)
         crossings.index_add_(0, pair, (splits & parts).to(torch.int64))
-        inside = self.grid.is_inside[entry] ^ (crossings % 2 == 1)
+        inside = self.grid.is_inside.index_select(0, entry) ^ (crossings % 2 == 1)
         in_line = (left == right).nonzero()[:, 0]
         on_edge = ax[in_line] * bx[in_line] + ay[in_line] * by[in_line] <= 0
         inside[pair[in_line[on_edge]]] = False
@@ -71,9 +75,9 @@ class Points:
         """[M] whether each point is within ``distance`` (at most the grid's margin) of a line, the limit included."""
         point, entry = self.grid.entries_at(self.slot)
         pair, piece = ragged(self.grid.piece_offsets, entry)
-        holder = point[pair]
-        px, py = self.positions[holder].unbind(1)
-        ax, ay, bx, by = self.grid.segments[piece].unbind(1)
+        holder = point.index_select(0, pair)
+        px, py = self.positions.index_select(0, holder).unbind(1)
+        ax, ay, bx, by = self.grid.segments.index_select(0, piece).unbind(1)
         step_x, step_y, from_x, from_y, to_x, to_y = bx - ax, by - ay, px - ax, py - ay, px - bx, py - by
         limit = distance * distance
         across = from_x * step_y - from_y * step_x

@@ -11,15 +11,15 @@ def ragged(offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
     ``offsets`` [rows + 1] says where each row begins.
     """
-    start = offsets[rows]
-    counts = offsets[rows + 1] - start
+    start = offsets.index_select(0, rows)
+    counts = offsets.index_select(0, rows + 1) - start
     row = torch.repeat_interleave(counts)
-    before = counts.cumsum(0) - counts
-    return row, torch.arange(len(row), device=rows.device) + (start - before)[row]
+    shift = start - (counts.cumsum(0) - counts)
+    return row, torch.arange(len(row), device=rows.device) + shift.index_select(0, row)
 
 
 def first_of_group(group: Tensor, order: Tensor, groups: int) -> Tensor:
-    """[N] true for the elements of smallest ``order`` [N] in each group; ``group`` [N] counts to ``groups``."""
+    """The elements of smallest ``order`` [N] in each group, as indices; ``group`` [N] counts to ``groups``."""
     best = torch.full((groups,), torch.iinfo(torch.int64).max, device=group.device)
     best = best.scatter_reduce(0, group, order, "amin")
-    return order == best[group]
+    return (order == best.index_select(0, group)).nonzero()[:, 0]

@@ -113,7 +113,7 @@ def test_boxes_meet_as_shapely_says_and_touching_counts(seed: int, whole: bool) 
     for low, high in (((-length, -width), (length, width)), ((length, -width), (length, width))):
         mine = shapely.box(*low, *high) if low[0] < high[0] else shapely.LineString([low, high])
         expected = shapely.intersects(mine, shapely.polygons(corners))
-        np.testing.assert_array_equal(touches_box(torch.from_numpy(corners), low, high).numpy(), expected)
+        np.testing.assert_array_equal(touches_box(*torch.from_numpy(corners).unbind(-1), low, high).numpy(), expected)
     if whole:
         assert shapely.touches(shapely.box(-length, -width, length, width), shapely.polygons(corners)).any()
 
@@ -124,7 +124,7 @@ def test_pieces_of_line_meet_a_box_as_shapely_says(seed: int, whole: bool) -> No
     ends = np.random.default_rng(seed).uniform(-6, 6, (300, 2, 2))
     ends = np.round(ends * 4) / 4 if whole else ends
     expected = shapely.intersects(shapely.box(-2.5, -1.25, 2.5, 1.25), shapely.linestrings(ends))
-    np.testing.assert_array_equal(touches_segment(torch.from_numpy(ends.reshape(-1, 4)), 2.5, 1.25).numpy(), expected)
+    np.testing.assert_array_equal(touches_segment(*torch.from_numpy(ends).unbind(-1), 2.5, 1.25).numpy(), expected)
 
 
 @settings(max_examples=30, deadline=None)

@@ -115,6 +115,6 @@ class Drive:
         """
         x, y, heading = self.states[step, :3]
         way = np.array([point[0] - x, point[1] - y])
-        cosine = np.dot(way / np.linalg.norm(way), [np.cos(heading), np.sin(heading)])
         with np.errstate(invalid="ignore"):
+            cosine = np.dot(way / np.linalg.norm(way), [np.cos(heading), np.sin(heading)])
             return float(np.rad2deg(np.arccos(cosine)))

@@ -145,10 +145,11 @@ def test_extended_comfort_of_any_two_motions_is_as_the_reader_says() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@given(seed=seeds)
+@given(seed=seeds, corrected=st.booleans())
 @quick
-def test_scores_lie_between_zero_and_one(protocol: Protocol, seed: int) -> None:
-    scores = _score([seed], protocol)
+def test_scores_lie_between_zero_and_one(protocol: Protocol, seed: int, corrected: bool) -> None:
+    scene = replace(random_scene(seed, protocol), corrected=corrected)
+    scores = score(scene, random_poses(seed, scene, 3))
     assert set(scores.verdicts) == set(METRICS[scores.metric].sub_scores)
     for name, values in {**scores.verdicts, "total": scores}.items():
         value = values.total if isinstance(values, Scores) else values.value
@@ -234,3 +235,18 @@ def test_scenes_with_other_traffic_do_not_disturb_an_empty_one() -> None:
     together = score(SceneBatch.of([full, bare]), np.array([poses, poses]), human_filter=False)
     for name in alone.verdicts:
         torch.testing.assert_close(together[name][1], alone[name][0], rtol=0, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize(("interval_s", "poses"), [(0.1, 40), (0.2, 20), (1.0, 4), (0.5, 10)])
+def test_plans_of_any_interval_are_followed_as_the_reader_does(interval_s: float, poses: int) -> None:
+    scenes = [random_scene(seed, Protocol.V2) for seed in range(4)]
+    times = interval_s * np.arange(1, poses + 1)
+    plan = np.stack([6 * times, 0.3 * times**2, 0.1 * times], axis=-1)
+    scores = score(scenes, np.tile(plan, (4, 1, 1, 1)), interval_s=interval_s)
+    for i, scene in enumerate(scenes):
+        reference = interpolate(scene.ego_state[:3], scene.timestamp_us, plan, interval_s)
+        expected = oracle.judge_references(scene, reference[None])[0][0]
+        error = scores.states[i, 0].numpy() - expected.states
+        error[:, 2] = (error[:, 2] + np.pi) % (2 * np.pi) - np.pi
+        assert np.abs(error).max() < 1e-9
+        assert float(scores["ego_progress"][i, 0]) == pytest.approx(expected.sub_scores["ego_progress"], abs=1e-9)

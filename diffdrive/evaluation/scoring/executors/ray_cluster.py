@@ -17,7 +17,8 @@ from diffdrive.runtime.errors import describe
 
 @dataclass(frozen=True, slots=True)
 class RayExecutor:
-    """One actor a CPU of the cluster. Every machine needs diffdrive, the data and the checkpoints at the same paths.
+    """One actor a CPU of the cluster. Every machine needs diffdrive, the data and the checkpoints at the same paths, and the
+    modules of planners that are not diffdrive's own.
 
     Without ``address`` a Ray of its own is started on this machine, with ``workers`` CPUs, and stopped again.
     """
@@ -38,17 +39,30 @@ class RayExecutor:
             raise InputError(f"A cluster needs at least one worker, got {self.workers}.")
 
     def run(self, job: ScoringJob, chunks: Sequence[Chunk]) -> Iterator[ChunkOutcome]:
-        """In the order in which chunks are finished. A Ray that runs in this process already is used and left running."""
+        """In the order in which chunks are finished. A Ray that runs in this process already is used and left running.
+
+        Raises ``InputError`` where Ray does not start, or is not there at the address.
+        """
         import ray
 
         owned = not ray.is_initialized()
         if owned:
-            ray.init(**self._options())
+            self._connect(ray)
         try:
             yield from self._dispatch(ray, job, chunks)
         finally:
             if owned:
                 ray.shutdown()
+
+    def _connect(self, ray: Any) -> None:
+        try:
+            ray.init(**self._options())
+        except Exception as error:  # Ray raises bare exceptions here
+            where = "on this machine" if self.address is None else f"at '{self.address}'"
+            raise InputError(
+                f"Ray does not start {where}: {describe(error)} Start a cluster with 'ray start --head' and name its address, "
+                "or use another executor."
+            ) from error
 
     def _options(self) -> dict[str, Any]:
         quiet: dict[str, Any] = {"log_to_driver": False, "include_dashboard": False, "configure_logging": False}
@@ -74,9 +88,15 @@ class RayExecutor:
                 rows = ray.get(finished)
             except Exception as error:  # a dead actor, a lost machine, a bug: all lose this chunk and no other
                 ray.kill(worker)
-                yield ChunkOutcome(chunk, lost=f"the worker failed: {describe(error)}")
+                yield ChunkOutcome(chunk, lost=f"the worker failed: {reason_of(error)}")
             else:
                 idle.append(worker)
                 yield ChunkOutcome(chunk, rows)
         for worker in idle:
             ray.kill(worker)
+
+
+def reason_of(error: Exception) -> str:
+    """One line: Ray quotes what was raised on the other machine, cause last."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1].strip()}" if lines else type(error).__name__

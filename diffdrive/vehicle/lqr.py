@@ -64,6 +64,9 @@ class TrackerSettings:
     def __post_init__(self) -> None:
         if self.horizon < 1:
             raise InputError(f"TrackerSettings.horizon must be 1 step or more, got {self.horizon}.")
+        for name in ("speed_weight", "lateral_weight", "heading_weight"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"TrackerSettings.{name} must be zero (do not care) or positive, got {getattr(self, name)}.")
         for name in ("acceleration_change_penalty", "curvature_rate_penalty", "curvature_ridge"):
             if not getattr(self, name) > 0:
                 raise InputError(

@@ -1,8 +1,8 @@
 """From a planned trajectory to how the vehicle would drive it, as NAVSIM simulates it.
 
 Reproduced to the letter, odd as it is. The tests lie in ``tests/unit``: R in ``scoring/test_simulation_references.py``, P in
-``vehicle/test_reference_profile.py``, V in ``vehicle/test_tracker.py``; ``scoring/test_simulation_golden.py`` compares all of it
-together with official states.
+``vehicle/test_reference_profile.py``, V in ``vehicle/test_tracker.py``; ``scoring/test_simulation_golden.py`` compares all
+of it together with official states.
 
 - Times pass through floating-point seconds since the epoch and are cut to microseconds: samples lie up to one too early.
   R: ``test_times_lose_a_microsecond_where_the_devkits_do``

@@ -217,6 +217,8 @@ def test_settings_are_checked() -> None:
         BicycleModel(steering_lag_s=-1.0)
     with pytest.raises(InputError, match="horizon"):
         TrackerSettings(horizon=0)
+    with pytest.raises(InputError, match="heading_weight"):
+        TrackerSettings(heading_weight=-1.0)
     with pytest.raises(InputError, match="curvature_ridge"):
         TrackerSettings(curvature_ridge=0.0)
 

@@ -86,19 +86,18 @@ def cells_of_line(points: np.ndarray, origin: np.ndarray, margin: float) -> Cell
 def _build(segments: np.ndarray, owners: np.ndarray, margin: float, *, closed: bool) -> Cells:
     origin, size, shape = _frame(segments, margin)
     shapes = int(owners.max(initial=-1)) + 1
+    shape_bits, piece_bits = shapes.bit_length(), len(segments).bit_length()
     local = segments - np.tile(origin, 2)
     cell, piece = _near(local, size, shape, margin + _SLACK_M)
-    key = cell * max(shapes, 1) + owners[piece]
-    order = np.argsort(key, kind="stable")
-    key, cell, piece = key[order], cell[order], piece[order]
-    bounded, first = np.unique(key, return_index=True)
-    inner = np.sort(_holding(local, owners, size, shape, shapes)) if closed else np.zeros(0, np.int64)
-    whole = np.setdiff1d(inner, bounded, assume_unique=True)
-    entries = np.concatenate([bounded, whole])
-    counts = np.concatenate([np.diff(np.append(first, len(key))), np.zeros(len(whole), np.int64)])
-    order = np.argsort(entries, kind="stable")
-    entries, counts = entries[order], counts[order]
-    used, starts = np.unique(entries // max(shapes, 1), return_index=True)
+    # Sorted by cell, then shape, then piece: numbers sort much faster than rows.
+    key = np.sort(((cell << shape_bits | owners[piece]) << piece_bits) | piece)
+    key, piece = key >> piece_bits, key & (1 << piece_bits) - 1
+    first = _firsts(key)
+    inner = np.sort(_holding(local, owners, size, shape, shape_bits)) if closed else np.zeros(0, np.int64)
+    entries, counts, is_inside = _merged(key[first], np.diff(first, append=len(key)), inner)
+    cell, owner = entries >> shape_bits, entries & (1 << shape_bits) - 1
+    starts = _firsts(cell)
+    used = cell[starts]
     slots = np.full(shape[0] * shape[1], -1, dtype=np.int32)
     slots[used] = np.arange(len(used))
     centres = origin + (np.stack(np.divmod(used, shape[1]), axis=1) + 0.5) * size
@@ -109,22 +108,38 @@ def _build(segments: np.ndarray, owners: np.ndarray, margin: float, *, closed: b
         slots=slots,
         centres=centres,
         entry_offsets=np.append(starts, len(entries)),
-        owners=entries % max(shapes, 1),
-        is_inside=np.isin(entries, inner, assume_unique=True),
+        owners=owner,
+        is_inside=is_inside,
         piece_offsets=np.concatenate([[0], np.cumsum(counts)]),
         pieces=piece,
-        is_centre_left=_is_left(centres[np.searchsorted(used, cell)], segments[piece]),
+        is_centre_left=_is_left(np.repeat(centres[slots[cell]], counts, axis=0), segments[piece]),
         segments=segments,
         num_shapes=shapes,
     )
+
+
+def _firsts(numbers: np.ndarray) -> np.ndarray:
+    """Where each run of equal numbers begins in a sorted array."""
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
+
+
+def _merged(bounded: np.ndarray, counts: np.ndarray, inner: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All entries, sorted, their numbers of pieces and whether the centre is inside: from the entries with pieces and the
+    entries whose centre is inside, both sorted."""
+    place = np.searchsorted(bounded, inner)
+    is_known = np.append(bounded, -1)[place] == inner
+    is_inside = np.zeros(len(bounded), dtype=bool)
+    is_inside[place[is_known]] = True
+    place, whole = place[~is_known], inner[~is_known]
+    return np.insert(bounded, place, whole), np.insert(counts, place, 0), np.insert(is_inside, place, True)
 
 
 def _frame(segments: np.ndarray, margin: float) -> tuple[np.ndarray, float, tuple[int, int]]:
     """A ring of free cells lies around everything, so that points far away can be looked up in it."""
     if len(segments) == 0:
         return np.zeros(2), CELL_SIZE_M, (1, 1)
-    ends = segments.reshape(-1, 2)
-    low, high = ends.min(axis=0) - margin, ends.max(axis=0) + margin
+    x, y = segments[:, 0::2], segments[:, 1::2]
+    low, high = np.array([x.min(), y.min()]) - margin, np.array([x.max(), y.max()]) + margin
     size = max(CELL_SIZE_M, float((high - low).max()) / (MAX_CELLS_A_SIDE - 4))
     count = np.ceil((high - low) / size).astype(np.int64) + 4
     return low - (1 + np.array(_SHIFT)) * size, size, (int(count[0]), int(count[1]))
@@ -132,27 +147,32 @@ def _frame(segments: np.ndarray, margin: float) -> tuple[np.ndarray, float, tupl
 
 def _near(local: np.ndarray, size: float, shape: tuple[int, int], reach: float) -> tuple[np.ndarray, np.ndarray]:
     """Cells and pieces that come within ``reach`` of each other (and a few more at the corners), as two lists."""
-    x, y = local[:, 0::2], local[:, 1::2]
-    low_i, high_i = _range(x.min(axis=1) - reach, x.max(axis=1) + reach, size, shape[0])
-    low_j, high_j = _range(y.min(axis=1) - reach, y.max(axis=1) + reach, size, shape[1])
+    x0, y0, x1, y1 = local.T
+    low_i, high_i = _range(x0, x1, reach, size, shape[0])
+    low_j, high_j = _range(y0, y1, reach, size, shape[1])
     height = high_j - low_j
     piece, place = ragged((high_i - low_i) * height)
-    i, j = low_i[piece] + place // height[piece], low_j[piece] + place % height[piece]
-    step = local[:, 2:] - local[:, :2]
-    limit = size / 2 * np.abs(step).sum(axis=1) + reach * np.hypot(step[:, 0], step[:, 1])
-    offset_x, offset_y = (i + 0.5) * size - local[piece, 0], (j + 0.5) * size - local[piece, 1]
-    across = np.abs(step[piece, 0] * offset_y - step[piece, 1] * offset_x)
-    kept = across <= limit[piece]
+    column = place // height[piece]
+    i, j = low_i[piece] + column, low_j[piece] + place - column * height[piece]
+    step_x, step_y = x1 - x0, y1 - y0
+    limit = size / 2 * (np.abs(step_x) + np.abs(step_y)) + reach * np.hypot(step_x, step_y)
+    # The line through the piece passes the cell's centre at a distance of |across| / |step|.
+    shift = step_y * (x0 - 0.5 * size) - step_x * (y0 - 0.5 * size)
+    across = (step_x * size)[piece] * j - (step_y * size)[piece] * i + shift[piece]
+    kept = np.abs(across) <= limit[piece]
     return (i * shape[1] + j)[kept], piece[kept]
 
 
-def _range(low: np.ndarray, high: np.ndarray, size: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    first = np.clip(np.floor(low / size).astype(np.int64), 0, count - 1)
-    return first, np.clip(np.floor(high / size).astype(np.int64) + 1, first + 1, count)
+def _range(start: np.ndarray, end: np.ndarray, reach: float, size: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last (exclusive) of ``count`` cells that pieces come within ``reach`` of, along one axis."""
+    first = np.floor((np.minimum(start, end) - reach) / size).astype(np.int64).clip(0, count - 1)
+    last = np.floor((np.maximum(start, end) + reach) / size).astype(np.int64) + 1
+    return first, last.clip(first + 1, count)
 
 
-def _holding(local: np.ndarray, owners: np.ndarray, size: float, shape: tuple[int, int], shapes: int) -> np.ndarray:
-    """Keys (cell * shapes + owner) of the cells whose centres lie inside, from where each row of centres crosses an edge."""
+def _holding(local: np.ndarray, owners: np.ndarray, size: float, shape: tuple[int, int], shape_bits: int) -> np.ndarray:
+    """Keys (cell, then owner in the last ``shape_bits``) of the cells whose centres lie inside a shape: from where each row of
+    centres crosses an edge."""
     y0, y1 = local[:, 1], local[:, 3]
     first = np.ceil(np.minimum(y0, y1) / size - 0.5).astype(np.int64)
     last = np.ceil(np.maximum(y0, y1) / size - 0.5).astype(np.int64)
@@ -165,7 +185,8 @@ def _holding(local: np.ndarray, owners: np.ndarray, size: float, shape: tuple[in
     column = np.ceil(x[order] / size - 0.5).astype(np.int64)
     entering, leaving = order[0::2], column[1::2]
     span, place = ragged(leaving - column[0::2])
-    return ((column[0::2][span] + place) * shape[1] + row[entering][span]) * shapes + owners[edge[entering]][span]
+    cell = (column[0::2][span] + place) * shape[1] + row[entering][span]
+    return cell << shape_bits | owners[edge[entering]][span]
 
 
 def _is_left(points: np.ndarray, segments: np.ndarray) -> np.ndarray:

@@ -185,7 +185,7 @@ class Log:
         route = corrected_route(graph, frame["roadblock_ids"], pose)
         around = surroundings(graph, PACIFICA.boxes(pose)[:2])
         box = shapely.Polygon(box_corners(PACIFICA.boxes(pose)))
-        first = start_lane(graph, route, around.containing(pose[:2]), pose, box)
+        first = start_lane(graph, route, around.lanes_around(pose[:2]), pose, box)
         lanes, is_reached = lane_sequence(graph, route, first)
         found.close("initial state", initial_state(ego_of(frame)), expected["ego0"], headings=[2])
         found.equal("corrected route", route, expected["corrected_route"])

@@ -20,7 +20,7 @@ def start_lane(
 ) -> str:
     """The lane of ``route`` [block ids] that the ego starts in.
 
-    ``containing`` are the ids of map polygons that contain the rear axle [3], in the order that settles ties; ``box`` is the
+    ``containing`` are the ids of lanes that contain the rear axle [3], in the order that settles ties; ``box`` is the
     ego's outline. Of the route's lanes among them the one with the smallest heading error at its nearest vertex; "nearest"
     is measured in (x, y, heading) space, as the devkit does. Without any: the first lane around the ego's centre, else the
     one closest to its outline. Raises ``InputError`` where the route has no lanes.

@@ -16,6 +16,8 @@ from diffdrive.scoring.scoring_scene import AreaType, DrivableMap
 RADIUS_M = 100.0
 """Half the side of the square, not of a circle."""
 
+_LANES = (AreaType.LANE, AreaType.LANE_CONNECTOR)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -30,22 +32,21 @@ class Surroundings:
     types: np.ndarray
     """[P] values of ``AreaType``."""
 
-    def containing(self, point: np.ndarray) -> list[str]:
-        """Ids of the polygons that contain ``point`` [2] or have it on their border.
+    def lanes_around(self, point: np.ndarray) -> list[str]:
+        """Ids of the lanes and lane connectors that contain ``point`` [2] or have it on their border.
 
-        In the order of a spatial index over all of them, because that order settles ties in the devkit.
+        In the order of a spatial index over all polygons, because that order settles ties in the devkit.
         """
-        tree = shapely.STRtree(self.polygons)
-        return [self.ids[int(i)] for i in tree.query(shapely.Point(point), predicate="intersects")]
+        hits = shapely.STRtree(self.polygons).query(shapely.Point(point), predicate="intersects")
+        return [self.ids[int(i)] for i in hits if self.types[i] in _LANES]
 
     def with_route(self, lane_ids: Collection[str]) -> DrivableMap:
         """The map to judge with, where ``lane_ids`` are the lanes of the (corrected) route."""
         route = set(lane_ids)
-        is_lane = np.isin(self.types, (AreaType.LANE, AreaType.LANE_CONNECTOR))
         return DrivableMap(
             polygons=flat_polygons(self.polygons),
             types=self.types,
-            on_route=np.array([i in route for i in self.ids], dtype=bool) & is_lane,
+            on_route=np.array([i in route for i in self.ids], dtype=bool) & np.isin(self.types, _LANES),
         )
 
 

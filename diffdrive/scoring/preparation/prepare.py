@@ -81,7 +81,7 @@ def road_of(scene: Scene) -> Road:
     world_heading = -float(scene.world_from_ego[2])
     around = surroundings(graph, PACIFICA.boxes(pose)[:2], square_heading=world_heading)
     route = corrected_route(graph, listed, pose, square_heading=world_heading)
-    first = start_lane(graph, route, around.containing(pose[:2]), pose, _ego_box(pose))
+    first = start_lane(graph, route, around.lanes_around(pose[:2]), pose, _ego_box(pose))
     lanes, _ = lane_sequence(graph, route, first)
     return Road(
         graph=graph,

@@ -20,6 +20,7 @@ _GROWTH_M = 0.05
 _SPACING_M = 1.0
 _CLOSING_M = 0.5
 _MIN_STEP_M = 1e-6
+_SLIVER_M = 0.01
 
 
 def lane_graph_of(vector_map: VectorMap) -> LaneGraph:
@@ -58,12 +59,17 @@ def polygons_of(outlines: Sequence[np.ndarray]) -> np.ndarray:
     """[P] shapely polygons from outlines [V, 2]; of one that crosses itself, the largest sound part."""
     if not outlines:
         return np.empty(0, dtype=object)
-    owner = np.repeat(np.arange(len(outlines)), [len(outline) for outline in outlines])
-    polygons = shapely.polygons(shapely.linearrings(np.concatenate(outlines), indices=owner))
+    rings = [outline if len(outline) > 2 else np.concatenate([outline, outline[:1], outline[:1]]) for outline in outlines]
+    owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    polygons = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=owner))
     for row in np.flatnonzero(~shapely.is_valid(polygons)):
-        parts = shapely.get_parts(shapely.buffer(polygons[row], 0))
-        polygons[row] = parts[np.argmax(shapely.area(parts))] if len(parts) else shapely.convex_hull(polygons[row]).buffer(0.01)
+        polygons[row] = _mended(polygons[row])
     return polygons
+
+
+def _mended(polygon: shapely.Polygon) -> shapely.Polygon:
+    parts = [part for part in shapely.get_parts(shapely.make_valid(polygon)) if part.geom_type == "Polygon"]
+    return max(parts, key=lambda part: part.area) if parts else polygon.convex_hull.buffer(_SLIVER_M)
 
 
 def _block_id(lane: Lane) -> str:

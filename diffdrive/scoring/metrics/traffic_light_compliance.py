@@ -46,35 +46,44 @@ class RedMap:
 
 
 def traffic_light_compliance(red: RedMap, motion: Motion) -> Verdict:
-    """[F] with the first step in a red connector; touching it counts."""
+    """[F] with the first step in a red connector; touching it counts.
+
+    The cheap ways to be in one come first; after each, only the steps before the first one found can say more.
+    """
     rows, steps = motion.speed.shape
-    crossed = _centre_inside(red, motion)
-    # Only steps before the first one found so far can still say more.
-    crossed = crossed.unflatten(0, (rows, steps))
-    open_steps = (crossed.cumsum(dim=1) == 0).flatten().nonzero()[:, 0]
-    crossed.view(-1)[open_steps[_touches(red, motion, open_steps // steps, open_steps % steps)]] = True
-    return Verdict.of((~crossed.any(dim=1)).to(torch.float64), step=crossed.to(torch.int8).argmax(dim=1))
+    never = torch.full((rows,), steps, device=motion.speed.device)
+    first = _touches(red, motion, _holds_centre(red, motion, never))
+    return Verdict.of((first == steps).to(torch.float64), step=first)
 
 
-def _centre_inside(red: RedMap, motion: Motion) -> Tensor:
-    """[F * T]."""
-    centres = Points.of(red.grid, motion.centre, motion.scenes)
-    pose, entry = red.grid.entries_at(centres.slot)
-    lit = red.is_red[red.grid.owners[entry], pose % motion.speed.shape[1]].nonzero()[:, 0]
-    pose, entry = pose[lit], entry[lit]
-    inside = torch.zeros(motion.speed.numel(), dtype=torch.bool, device=pose.device)
-    inside[pose[centres.is_inside(pose, entry)]] = True
-    return inside
+def _holds_centre(red: RedMap, motion: Motion, first: Tensor) -> Tensor:
+    """[F] the first step with the centre in a red connector, where it is before ``first``."""
+    steps, grid = motion.speed.shape[1], red.grid
+    centres = Points.of(grid, motion.centre, motion.scenes)
+    pose, entry = grid.entries_at(centres.slot)
+    lit = red.is_red[grid.owners.index_select(0, entry), pose % steps].nonzero()[:, 0]
+    pose, entry = pose.index_select(0, lit), entry.index_select(0, lit)
+    is_whole = grid.is_whole.index_select(0, entry)
+    first = _earlier(first, pose[is_whole], steps)
+    rest = (~is_whole & (pose % steps < first.index_select(0, pose // steps))).nonzero()[:, 0]
+    pose, entry = pose.index_select(0, rest), entry.index_select(0, rest)
+    return _earlier(first, pose[centres.is_inside(pose, entry)], steps)
 
 
-def _touches(red: RedMap, motion: Motion, row: Tensor, step: Tensor) -> Tensor:
-    """[N] whether the body meets an edge of a red connector, for pairs of a row and a step."""
-    ego, grid = motion.at(row, step), red.reach_grid
+def _touches(red: RedMap, motion: Motion, first: Tensor) -> Tensor:
+    """[F] the first step at which the body meets an edge of a red connector, where it is before ``first``."""
+    steps, grid = motion.speed.shape[1], red.reach_grid
+    row, step = (torch.arange(steps, device=first.device) < first[:, None]).nonzero(as_tuple=True)
+    ego = motion.at(row, step)
     pose, entry = grid.entries_at(grid.locate(ego.centre[:, None], ego.scenes))
-    lit = red.is_red[grid.owners[entry], step[pose]].nonzero()[:, 0]
-    pair, piece = ragged(grid.piece_offsets, entry[lit])
-    pose = pose[lit][pair]
-    x, y = motion.at(row[pose], step[pose]).seen(grid.segments.index_select(0, piece).unflatten(1, (2, 2)))
-    touched = torch.zeros(len(row), dtype=torch.bool, device=row.device)
-    touched[pose[touches_segment(x, y, HALF_LENGTH, HALF_WIDTH)]] = True
-    return touched
+    lit = red.is_red[grid.owners.index_select(0, entry), step.index_select(0, pose)].nonzero()[:, 0]
+    pair, piece = ragged(grid.piece_offsets, entry.index_select(0, lit))
+    pose = pose.index_select(0, lit).index_select(0, pair)
+    x, y = ego.take(pose).seen(grid.segments.index_select(0, piece).unflatten(1, (2, 2)))
+    met = pose[touches_segment(x, y, HALF_LENGTH, HALF_WIDTH)]
+    return _earlier(first, row.index_select(0, met) * steps + step.index_select(0, met), steps)
+
+
+def _earlier(first: Tensor, pose: Tensor, steps: int) -> Tensor:
+    """``first`` [F], or the step of one of the poses (row * steps + step) where that is earlier."""
+    return first.scatter_reduce(0, pose // steps, pose % steps, "amin")

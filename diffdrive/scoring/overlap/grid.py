@@ -44,6 +44,9 @@ class Grid:
     is_inside: Tensor
     """[E]."""
 
+    is_whole: Tensor
+    """[E] whether the shape covers the whole cell."""
+
     piece_offsets: Tensor
     """[E + 1]."""
 
@@ -71,6 +74,7 @@ class Grid:
             entry_offsets=_joined([c.entry_offsets[:-1] + entries[i] for i, c in enumerate(scenes)], entries[[-1, -1]]),
             owners=_joined([cells.owners + shapes[i] for i, cells in enumerate(scenes)]),
             is_inside=_joined([cells.is_inside for cells in scenes]),
+            is_whole=_joined([cells.is_inside & (np.diff(cells.piece_offsets) == 0) for cells in scenes]),
             piece_offsets=_joined([c.piece_offsets[:-1] + pieces[i] for i, c in enumerate(scenes)], pieces[[-1]]),
             segments=_joined([cells.segments[cells.pieces] for cells in scenes]),
             is_centre_left=_joined([cells.is_centre_left for cells in scenes]),
@@ -111,7 +115,7 @@ class Layer:
         slots = len(grid.entry_offsets) - 1
         slot = torch.repeat_interleave(torch.arange(slots, device=is_member.device), grid.entry_offsets.diff())
         member = is_member[grid.owners]
-        whole = member & grid.is_inside & (grid.piece_offsets.diff() == 0)
+        whole = member & grid.is_whole
         covered = torch.zeros(slots, dtype=torch.bool, device=is_member.device)
         covered[slot[whole]] = True
         entries = (member & ~covered[slot]).nonzero()[:, 0]

@@ -26,15 +26,15 @@ from diffdrive.scoring.scores import Scores
 from diffdrive.scoring.scoring_scene import ScoringScene
 
 PROTOCOLS = (Protocol.V1, Protocol.V2)
-SEEDS = (27, 40, 46, 55, 82, 103, 126, 134, 140, 145, 152, 168, 176, 199, 248, 250)
-"""Of the first 260 these sixteen reach the most branches."""
+SEEDS = (40, 46, 103, 126, 145, 152, 168, 176, 248, 250)
+"""Of the first 260 these ten reach the most branches."""
 NUM_PLANS = 6
 BOUNDS = set(oracle_comfort.BOUNDS)
 
 Judgements = list[tuple[ScoringScene, list[oracle.Judged], oracle.Judged | None]]
 
 seeds = st.integers(0, 2**31)
-quick = settings(max_examples=6, deadline=None)
+quick = settings(max_examples=4, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_random_scenes_reach_every_branch(protocol: Protocol, judged: dict[Proto
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_comfort_of_any_motion_is_as_the_reader_says(protocol: Protocol) -> None:
-    motions, past_steps = random_states(5, 200, 56), 15
+    motions, past_steps = random_states(5, 100, 56), 15
     states = torch.tensor(motions[:, None, past_steps:])
     if protocol is Protocol.V1:
         lengths = np.zeros(len(motions), dtype=np.int64)
@@ -135,8 +135,8 @@ def test_comfort_of_any_motion_is_as_the_reader_says(protocol: Protocol) -> None
 
 
 def test_extended_comfort_of_any_two_motions_is_as_the_reader_says() -> None:
-    now, previous = random_states(8, 120, 41), random_states(9, 120, 41)
-    nearness = np.random.default_rng(10).uniform(0, 1, (120, 1, 1)) ** 2
+    now, previous = random_states(8, 60, 41), random_states(9, 60, 41)
+    nearness = np.random.default_rng(10).uniform(0, 1, (60, 1, 1)) ** 2
     now[:, :-5] = previous[:, 5:] + nearness * (now[:, :-5] - previous[:, 5:])
     verdict = extended_comfort(torch.tensor(now[:, None]), torch.tensor(previous[:, None]), interval_s=0.5)
     expected = [oracle_comfort.extended_comfort(*pair) for pair in zip(now, previous, strict=True)]
@@ -250,3 +250,26 @@ def test_plans_of_any_interval_are_followed_as_the_reader_does(interval_s: float
         error[:, 2] = (error[:, 2] + np.pi) % (2 * np.pi) - np.pi
         assert np.abs(error).max() < 1e-9
         assert float(scores["ego_progress"][i, 0]) == pytest.approx(expected.sub_scores["ego_progress"], abs=1e-9)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_lost_score_says_truly_where_it_was_lost(protocol: Protocol, judged: dict[Protocol, Judgements]) -> None:
+    scores = _score(list(SEEDS), protocol, NUM_PLANS, human_filter=False)
+    seen: Counter[str] = Counter()
+    for i, (scene, proposals, _) in enumerate(judged[protocol]):
+        costs = np.where(scene.tracks.is_agent, 0.0, 0.5)
+        for j, each in enumerate(proposals):
+            hits = {(hit.step, hit.track) for hit in each.collisions if hit.is_fault}
+            worst = {(step, track) for step, track in hits if costs[track] == each.sub_scores["no_at_fault_collisions"]}
+            closings = {(event.step, event.track) for event in each.time_to_collision if event.is_fault}
+            for name, events in (("no_at_fault_collisions", worst), ("time_to_collision", closings)):
+                verdict = scores.verdicts[name]
+                found = (int(verdict.step[i, j]), int(verdict.agent[i, j]))
+                assert found == (-1, -1) if not events else found in events, f"{scene.token}, plan {j}: {name}"
+                assert not events or found[0] == min(step for step, _ in events), f"{scene.token}, plan {j}: {name}"
+                seen[name] += bool(events)
+            leaves = np.flatnonzero(each.is_nondrivable)
+            step = int(scores.verdicts["drivable_area_compliance"].step[i, j])
+            assert step == (leaves[0] if len(leaves) else -1), f"{scene.token}, plan {j}"
+            seen["drivable_area_compliance"] += bool(len(leaves))
+    assert min(seen.values()) > 5, seen

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 
-from diffdrive.scene import AgentKind, Agents
+from diffdrive.scene import Agents
 from diffdrive.scoring.reference_planner.boxes import box_rings, ring_centroids
+from diffdrive.scoring.reference_planner.forecast import STATIC_KINDS
 from diffdrive.scoring.scoring_scene import Tracks
 
 STEPS_PER_FRAME = 5
 """Frames lie 0.5 s apart, whatever their clocks say; steps 0.1 s."""
-
-MOVING_KINDS = (AgentKind.VEHICLE, AgentKind.PEDESTRIAN, AgentKind.BICYCLE)
-"""What counts as an agent. Everything else is static and has no speed."""
 
 
 def interpolated_tracks(frames: Sequence[Agents]) -> Tracks:
@@ -33,7 +31,7 @@ def interpolated_tracks(frames: Sequence[Agents]) -> Tracks:
     for column in reversed(range(len(frames))):  # so that the first sighting is written last
         frame = frames[column]
         seen = np.array([rows[token] for token in frame.track_tokens], dtype=np.int64)
-        moves = np.array([kind in MOVING_KINDS for kind in frame.kinds], dtype=bool)
+        moves = np.array([kind not in STATIC_KINDS for kind in frame.kinds], dtype=bool)
         boxes[seen, column], is_seen[seen, column] = frame.boxes, True
         speeds[seen] = np.where(moves, np.hypot(*frame.velocities.T), 0.0)
         is_agent[seen] = moves

@@ -89,7 +89,8 @@ def _graph_lanes(
             baseline=baseline,
             polygon=outlines[lane.lane_id],
             successor_ids=successors[lane.lane_id],
-            speed_limit_mps=lane.speed_limit_mps,
+            # Maps also write "no limit" as 0 or NaN.
+            speed_limit_mps=lane.speed_limit_mps if (lane.speed_limit_mps or 0) > 0 else None,
             is_bike_lane=lane.is_bike_lane,
         )
         for lane, baseline, block_id in zip(lanes, baselines, block_ids, strict=True)

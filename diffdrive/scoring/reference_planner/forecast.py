@@ -11,20 +11,22 @@ from diffdrive.geometry import wrap_angle
 from diffdrive.scene import AgentKind, Agents
 from diffdrive.scoring.polygons import Polygons
 from diffdrive.scoring.reference_planner.boxes import box_rings, ring_centroids
+from diffdrive.scoring.rules import INTERVAL_S
 from diffdrive.scoring.scoring_scene import Tracks
 
 _REACH_M = 100.0
-_INTERVAL_S = 0.1
 RESOLUTION = 2
 """Steps for which the forecast stands still before it moves on: PDM-Closed looks at every second step."""
+
+STATIC_KINDS = (AgentKind.TRAFFIC_CONE, AgentKind.BARRIER, AgentKind.CZONE_SIGN, AgentKind.GENERIC_OBJECT)
+"""What cannot move and is no agent."""
 
 _MOST = (
     ((AgentKind.VEHICLE,), 50),
     ((AgentKind.PEDESTRIAN,), 25),
     ((AgentKind.BICYCLE,), 10),
-    ((AgentKind.TRAFFIC_CONE, AgentKind.BARRIER, AgentKind.CZONE_SIGN, AgentKind.GENERIC_OBJECT), 50),
+    (STATIC_KINDS, 50),
 )
-_STATIC = _MOST[-1][0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +44,13 @@ def forecast(agents: Agents, ego_center: np.ndarray, ego_box: shapely.Polygon, n
     One whose velocity points backwards travels backwards. What touches ``ego_box`` at t = 0 is left out.
     """
     near = agents.select(_nearest(agents, ego_center))
-    moves = np.array([kind not in _STATIC for kind in near.kinds], dtype=bool)
+    moves = np.array([kind not in STATIC_KINDS for kind in near.kinds], dtype=bool)
     speeds = np.hypot(*near.velocities.T)
     heading = near.boxes[:, 2]
     course = np.arctan2(near.velocities[:, 1], near.velocities[:, 0])
     forward = np.abs(wrap_angle(heading - course)) < np.pi / 2
     travel = np.where(forward, heading, wrap_angle(heading + np.pi))
-    seen_at = np.arange(num_steps) // RESOLUTION * RESOLUTION * _INTERVAL_S
+    seen_at = np.arange(num_steps) // RESOLUTION * RESOLUTION * INTERVAL_S
     velocity = np.where(moves, speeds, 0.0)[:, None] * np.column_stack([np.cos(travel), np.sin(travel)])
     now = box_rings(near.boxes)
     corners = now[:, None] + (velocity[:, None] * seen_at[:, None])[:, :, None]

@@ -130,6 +130,11 @@ def test_lane_groups_become_blocks_and_those_of_intersections_connectors() -> No
     assert list(found.intersections) == ["i"]
 
 
+@pytest.mark.parametrize("limit", [None, 0.0, float("nan")])
+def test_maps_write_no_limit_in_several_ways(limit: float | None) -> None:
+    assert lane_graph_of(VectorMap(lanes=(drawn("a", 0, speed_limit_mps=limit),))).lanes["a"].speed_limit_mps is None
+
+
 def test_what_counts_as_drivable_overlaps_its_neighbours() -> None:
     found = lane_graph_of(
         VectorMap(

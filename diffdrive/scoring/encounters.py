@@ -1,7 +1,7 @@
 """Where the ego's box, or the box it would reach by driving straight on, meets another road user's.
 
-Bounding boxes over a few steps leave few triples of a row, a block of steps and a track; bounding boxes at each step say which
-of these may be a meeting; and the exact test is needed for the earliest of each row and track, mostly.
+Bounding boxes over a few steps leave few triples of a row, a block of steps and a track; bounds along the ego's own axes say at
+which of these steps there may be a meeting; and the exact test is needed for the earliest of each row and track, mostly.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Encounters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """C triples of a row, a block of ego steps and a track, and when bounding boxes meet."""
+    """C triples of a row, a block of ego steps and a track, and when bounds meet."""
 
     motion: Motion
     tracks: TrackTable
@@ -112,27 +112,20 @@ class Candidates:
     @classmethod
     def find(cls, motion: Motion, tracks: TrackTable) -> Candidates:
         """All of them."""
-        low, high, pace = _planes(motion)
-        row, block, agent = _close_blocks(low, high, pace, tracks)
+        row, block, agent = _close_blocks(motion, tracks)
         mine = row * BLOCKS + block
-        low, high, pace = (part.reshape(2, -1, BLOCK).index_select(1, mine) for part in (low, high, pace))
         track = motion.scenes.index_select(0, row) * tracks.most + agent
-        bounds = tracks.windows.index_select(1, track * BLOCKS + block)
-        meets = []
-        for ahead in LOOK_AHEAD_STEPS:
-            part, shift = bounds[:, :, ahead : ahead + BLOCK], pace * ahead
-            apart = (low + shift > part[2:]) | (high + shift < part[:2])
-            meets.append(~(apart[0] | apart[1]))
+        ego = torch.cat([motion.centre, motion.direction, motion.speed[..., None]], dim=-1).movedim(-1, 0)
+        ego = _blocks(ego).reshape(len(ego), -1, BLOCK).index_select(1, mine)
         step = block[:, None] * BLOCK + torch.arange(BLOCK, device=row.device)
-        speed = _blocks(motion.speed).reshape(-1, BLOCK).index_select(0, mine)
-        may_meet = torch.stack(meets, dim=2) & (step < NUM_STEPS)[:, :, None]
-        return cls(motion=motion, tracks=tracks, row=row, block=block, agent=agent, step=step, speed=speed, may_meet=may_meet)
+        may_meet = _may_meet(ego, tracks.windows.index_select(1, track * BLOCKS + block)) & (step < NUM_STEPS)[:, :, None]
+        return cls(motion=motion, tracks=tracks, row=row, block=block, agent=agent, step=step, speed=ego[-1], may_meet=may_meet)
 
     def first_meetings(self, *asked: Tensor) -> Encounters:
         """The earliest real meeting of each row and track among those that a rule asks for: [C, BLOCK, 4] a rule, of two.
 
-        It is the one that decides: from then on the track is ignored or the ego at fault. The earliest by bounding boxes
-        usually is the earliest. Only where it is not, the later ones are tested.
+        It is the one that decides: from then on the track is ignored or the ego at fault. The earliest by bounds usually is the
+        earliest. Only where it is not, the later ones are tested.
         """
         possible = torch.cat([self.may_meet & each for each in asked]).flatten(1)
         some = possible.any(dim=1).nonzero()[:, 0]
@@ -161,13 +154,37 @@ class Candidates:
         )
 
 
-def _planes(motion: Motion) -> tuple[Tensor, Tensor, Tensor]:
-    """[2, F, BLOCKS, BLOCK] x and y of: lower and upper bound of the body, metres a step."""
-    along = motion.direction.abs()
-    extent = along * HALF_LENGTH + along.flip(-1) * HALF_WIDTH + _SLACK_M
-    pace = motion.direction * (motion.speed * INTERVAL_S)[..., None]
-    low, high, pace = (_blocks(part.movedim(-1, 0)) for part in (motion.centre - extent, motion.centre + extent, pace))
-    return low, high, pace
+def _close_blocks(motion: Motion, tracks: TrackTable) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, blocks of steps and tracks whose bounding boxes meet, the way ahead included."""
+    scenes, direction = len(tracks.speeds), motion.direction
+    extent = direction.abs() * HALF_LENGTH + direction.abs().flip(-1) * HALF_WIDTH + _SLACK_M
+    sweep = direction * (motion.speed * (LOOK_AHEAD_STEPS[-1] * INTERVAL_S))[..., None]
+    low = _blocks((motion.centre - extent + sweep.clamp(max=0.0)).movedim(-1, 0)).amin(-1)
+    high = _blocks((motion.centre + extent + sweep.clamp(min=0.0)).movedim(-1, 0)).amax(-1)
+    low, high = (part.unflatten(1, (scenes, -1))[..., None] for part in (low, high))
+    meets = torch.ones(1, dtype=torch.bool, device=low.device)
+    for axis in (0, 1):
+        theirs = tracks.block_bounds[axis::2, :, None]
+        meets = meets & (low[axis] <= theirs[1]) & (high[axis] >= theirs[0])
+    scene, row, block, agent = meets.nonzero(as_tuple=True)
+    return scene * meets.shape[1] + row, block, agent
+
+
+def _may_meet(ego: Tensor, window: Tensor) -> Tensor:
+    """[C, BLOCK, 4] whether the ego [5, C, BLOCK] meets the bounds of a track, from its window [6, C, W], on its own axes."""
+    x, y, cosine, sine, speed = ego
+    found = []
+    for ahead in LOOK_AHEAD_STEPS:
+        track_x, track_y, *diagonals = window[:, :, ahead : ahead + BLOCK]
+        away_x, away_y = track_x - x, track_y - y
+        along = away_x * cosine + away_y * sine - speed * (ahead * INTERVAL_S)
+        across = away_y * cosine - away_x * sine
+        one_x, one_y, other_x, other_y = diagonals
+        length = torch.maximum((one_x * cosine + one_y * sine).abs_(), (other_x * cosine + other_y * sine).abs_())
+        width = torch.maximum((one_y * cosine - one_x * sine).abs_(), (other_y * cosine - other_x * sine).abs_())
+        reach_x, reach_y = length.add_(HALF_LENGTH + _SLACK_M), width.add_(HALF_WIDTH + _SLACK_M)
+        found.append((along.abs_() <= reach_x) & (across.abs_() <= reach_y))
+    return torch.stack(found, dim=2)
 
 
 def _blocks(values: Tensor) -> Tensor:
@@ -175,17 +192,3 @@ def _blocks(values: Tensor) -> Tensor:
     missing = BLOCKS * BLOCK - values.shape[-1]
     filled = torch.cat([values, values[..., -1:].expand(*values.shape[:-1], missing)], dim=-1)
     return filled.unflatten(-1, (BLOCKS, BLOCK))
-
-
-def _close_blocks(low: Tensor, high: Tensor, pace: Tensor, tracks: TrackTable) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, blocks of steps and tracks whose bounding boxes meet, the way ahead included."""
-    scenes = len(tracks.speeds)
-    sweep = pace * LOOK_AHEAD_STEPS[-1]
-    low = (low + sweep.clamp(max=0.0)).amin(-1).unflatten(1, (scenes, -1))[..., None]
-    high = (high + sweep.clamp(min=0.0)).amax(-1).unflatten(1, (scenes, -1))[..., None]
-    meets = torch.ones(1, dtype=torch.bool, device=low.device)
-    for axis in (0, 1):
-        theirs = tracks.block_bounds[axis::2, :, None]
-        meets = meets & (low[axis] <= theirs[1]) & (high[axis] >= theirs[0])
-    scene, row, block, agent = meets.nonzero(as_tuple=True)
-    return scene * meets.shape[1] + row, block, agent

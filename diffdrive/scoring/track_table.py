@@ -40,11 +40,11 @@ class TrackTable:
     """[S, A]."""
 
     windows: Tensor
-    """[4, S * A * BLOCKS, W] bounds (low x, low y, high x, high y) at the W steps that a block of ego steps looks at; an absent
-    box bounds nothing."""
+    """[6, S * A * BLOCKS, W] at the W steps that a block of ego steps looks at: centre x, y and two half diagonals of the box.
+    An absent box is infinitely far."""
 
     block_bounds: Tensor
-    """[4, S, BLOCKS, A] over each of these windows."""
+    """[4, S, BLOCKS, A] low x, low y, high x, high y over each of these windows."""
 
     @classmethod
     def of(cls, scenes: Sequence[Tracks], origins: Tensor) -> TrackTable:
@@ -63,15 +63,13 @@ class TrackTable:
             present[i, :count, :known] = torch.tensor(tracks.is_present)
             is_agent[i, :count] = torch.tensor(tracks.is_agent)
             speeds[i, :count] = torch.tensor(tracks.speeds)
-        windows = _windows(corners, present)
-        bounds = torch.cat([windows[:2].amin(-1), windows[2:].amax(-1)]).unflatten(1, (*shape[:2], BLOCKS)).transpose(2, 3)
         return cls(
             corners=corners,
             centroids=centroids,
             is_agent=is_agent,
             speeds=speeds,
-            windows=windows,
-            block_bounds=bounds.contiguous(),
+            windows=_windows(corners, present),
+            block_bounds=_block_bounds(corners, present),
         )
 
     @property
@@ -89,12 +87,19 @@ class TrackTable:
 
 
 def _windows(corners: Tensor, present: Tensor) -> Tensor:
-    """Bounds by block of ego steps."""
-    low = torch.where(present[..., None], corners.amin(-2), torch.inf)
-    high = torch.where(present[..., None], corners.amax(-2), -torch.inf)
-    missing = max(BLOCK * (BLOCKS - 1) + _WINDOW - present.shape[2], 0)
-    planes = [
-        torch.nn.functional.pad(part.movedim(-1, 0), (0, missing), value=nothing)
-        for part, nothing in ((low, torch.inf), (high, -torch.inf))
-    ]
-    return torch.cat(planes).unfold(3, _WINDOW, BLOCK)[:, :, :, :BLOCKS].flatten(1, 3).contiguous()
+    first, second, third, fourth = corners.unbind(-2)
+    centre = torch.where(present[..., None], (first + third) / 2, torch.inf)
+    return _by_block(torch.cat([centre, (first - third) / 2, (second - fourth) / 2], dim=-1), torch.inf).flatten(1, 3)
+
+
+def _block_bounds(corners: Tensor, present: Tensor) -> Tensor:
+    low = _by_block(torch.where(present[..., None], corners.amin(-2), torch.inf), torch.inf).amin(-1)
+    high = _by_block(torch.where(present[..., None], corners.amax(-2), -torch.inf), -torch.inf).amax(-1)
+    return torch.cat([low, high]).transpose(2, 3).contiguous()
+
+
+def _by_block(values: Tensor, nothing: float) -> Tensor:
+    """[C, S, A, BLOCKS, W] of [S, A, O, C]; ``nothing`` after the last step."""
+    missing = max(BLOCK * (BLOCKS - 1) + _WINDOW - values.shape[2], 0)
+    filled = torch.nn.functional.pad(values.movedim(-1, 0), (0, missing), value=nothing)
+    return filled.unfold(3, _WINDOW, BLOCK)[:, :, :, :BLOCKS].contiguous()

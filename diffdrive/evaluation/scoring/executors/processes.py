@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,6 +126,7 @@ def _work(pipe: Connection, content: bytes) -> None:
     """The life of a worker. Ends when its parent closes the pipe or dies."""
     # Ctrl-C goes to every process of the terminal; the parent decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     runner: ChunkRunner | None = None
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -134,6 +137,14 @@ def _work(pipe: Connection, content: bytes) -> None:
             except Exception as error:  # a bug in here must be told, not end the worker
                 answer = f"the worker raised {describe(error)}"
             pipe.send(answer)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers: each notices by itself, in the middle of a chunk too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _how_it_ended(exitcode: int | None) -> str:

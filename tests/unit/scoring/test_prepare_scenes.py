@@ -175,12 +175,29 @@ def test_a_planned_route_beats_the_driven_path() -> None:
 
 
 def test_the_crop_lies_along_the_axes_of_the_world() -> None:
-    corner = Area(area_id="c", kind=AreaKind.CARPARK, outline=np.array([[120.0, 0], [130, 0], [130, 2], [120, 2]]))
-    scene = drive_scene(vector_map=replace(MAP, areas=(*MAP.areas, corner)))
-    straight = replace(scene, world_from_ego=np.zeros(3))
-    turned = replace(scene, world_from_ego=np.array([0.0, 0.0, np.pi / 4]))
-    assert AreaType.CARPARK not in prepare(straight).drivable_map.types
-    assert AreaType.CARPARK in prepare(turned).drivable_map.types
+    """130 m away at 15 degrees: a corner of the world's square points there where the ego heads 30 degrees, not -30."""
+    at = 130 * np.array([np.cos(np.pi / 12), np.sin(np.pi / 12)])
+    outline = at + np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+    carpark = Area(area_id="c", kind=AreaKind.CARPARK, outline=outline)
+    scene = drive_scene(vector_map=replace(MAP, areas=(*MAP.areas, carpark)))
+    seen = {
+        heading: AreaType.CARPARK in prepare(replace(scene, world_from_ego=np.array([0.0, 0.0, heading]))).drivable_map.types
+        for heading in (-np.pi / 6, 0.0, np.pi / 6)
+    }
+    assert list(seen.values()) == [False, False, True]
+
+
+def test_lights_of_the_listed_route_are_judged_and_those_of_the_corrected_one_heeded() -> None:
+    """Navigation begins behind the connector; the correction puts the connector before it."""
+    red = TrafficLight(lane_id="x", state=LightState.RED)
+    scene = drive_scene(route=np.array([[31.0, 0], [150, 0]]))
+    scene = replace(scene, traffic_lights=(red,), future=replace(scene.future, traffic_lights=((red,),) * 8))
+    ready = prepare(scene)
+    assert len(ready.red_lights.polygons) == 0
+    assert ready.drivable_map.on_route.sum() == 3
+    assert ready.reference[-1, 0] + 4.049 < 20
+    listed = prepare(replace(scene, route=np.array([[0.0, 0], [150, 0]])))
+    assert len(listed.red_lights.polygons) == 1
 
 
 def test_corrected_changes_the_past_and_the_yardstick() -> None:
@@ -231,8 +248,8 @@ def test_shipped_scenes_prepare() -> None:
     pytest.importorskip("py123d")
     from diffdrive.world.source import WorldSource
 
-    source = WorldSource(LOGS)
-    check_scenes(source, list(source.tokens[::48]))
+    source = WorldSource(LOGS, logs=["town9000-log00", "town9001-log02", "town9002-log04"])
+    check_scenes(source, list(source.tokens[::8]))
 
 
 def test_real_scenes_prepare(av2_root: Path) -> None:

@@ -45,9 +45,9 @@ def matched_route(graph: LaneGraph, path: np.ndarray, heading: float = 0.0) -> l
 
 
 def _first_stay(has_lane: np.ndarray) -> np.ndarray:
-    """Rows with a lane, up to where the path leaves the lanes for good measure.
+    """Rows with a lane, up to the first gap that is longer than a flaw of the map.
 
-    A map is cut out around the ego: a route that leaves it and comes back is not the same road there and then.
+    Maps are cut out around the ego. What a route does after it left the map must not be joined to what it did before.
     """
     rows = np.flatnonzero(has_lane)
     gaps = np.flatnonzero(np.diff(rows) * _SAMPLE_M > _MAX_GAP_M)

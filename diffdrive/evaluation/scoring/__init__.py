@@ -4,6 +4,13 @@ job = ScoringJob(source=source, entrants=entrants(names, checkpoint), tokens=sou
 scored = score_planners(job, executor=ProcessExecutor(), folder=Path("out/scores"))
 """
 
+from importlib.util import find_spec
+
+from diffdrive.contracts import InputError
+
+if find_spec("shapely") is None:
+    raise InputError("Scenes are prepared with shapely, which is not installed. Get it with: pip install 'diffdrive[data]'")
+
 from diffdrive.evaluation.scoring.entrants import Entrant, NetworkOptions, entrants
 from diffdrive.evaluation.scoring.executors import ChunkOutcome, Executor, ProcessExecutor, RayExecutor, SerialExecutor
 from diffdrive.evaluation.scoring.folder import read_scene_scores

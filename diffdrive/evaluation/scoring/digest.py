@@ -7,6 +7,7 @@ import enum
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,12 @@ def scene_digest(scene: Scene) -> str:
     return digest.hexdigest()[:32]
 
 
+@cache
 def code_digest() -> str:
-    """12 hex digits over the source of ``JUDGES``: scores of different code must not be mixed."""
+    """12 hex digits over the source of ``JUDGES``: scores of different code must not be mixed.
+
+    Read once: files that change while a process runs do not change what it runs.
+    """
     digest = hashlib.sha256()
     for package in JUDGES:
         spec = importlib.util.find_spec(package)

@@ -85,7 +85,7 @@ def failure_text(failures: Sequence[SceneScore]) -> str:
     alike: dict[tuple[str, str, str], list[str]] = {}
     for row in failures:
         alike.setdefault((row.planner, row.metric, row.error), []).append(row.token)
-    lines = [f"{len(failures)} results are missing:"]
+    lines = ["1 result is missing:" if len(failures) == 1 else f"{len(failures)} results are missing:"]
     for (planner, metric, error), tokens in list(alike.items())[:_SHOWN_FAILURES]:
         more = f" and {len(tokens) - 1} more" if len(tokens) > 1 else ""
         lines.append(f"  {planner}, {metric}, {tokens[0]}{more}: {error}")

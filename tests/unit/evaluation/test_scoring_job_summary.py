@@ -82,7 +82,7 @@ def test_the_table_is_in_percent_and_names_failures() -> None:
     header, _, ours, theirs = text.splitlines()[1:5]
     assert header.split()[:6] == ["planner", "scenes", "failed", "EPDMS", "NC", "DAC"]
     assert ours.split()[:4] == ["ours", "3", "0", "66.7"] and theirs.split()[:4] == ["theirs", "2", "1", "37.5"]
-    assert "1 results are missing" in text and "theirs, epdms, 3: no plan" in text
+    assert "1 result is missing" in text and "theirs, epdms, 3: no plan" in text
 
 
 def test_alike_failures_are_counted_not_listed_one_by_one() -> None:

@@ -51,8 +51,9 @@ def traffic_light_compliance(red: RedMap, motion: Motion) -> Verdict:
     The cheap ways to be in one come first; after each, only the steps before the first one found can say more.
     """
     rows, steps = motion.speed.shape
-    never = torch.full((rows,), steps, device=motion.speed.device)
-    first = _touches(red, motion, _holds_centre(red, motion, never))
+    first = torch.full((rows,), steps, device=motion.speed.device)
+    if len(red.is_red):
+        first = _touches(red, motion, _holds_centre(red, motion, first))
     return Verdict.of((first == steps).to(torch.float64), step=first)
 
 

@@ -123,7 +123,9 @@ def _frames_ahead(scene: Scene, rules: Rules) -> Future:
 def _prepared(scene: Scene, road: Road, protocol: Protocol, ahead: Future, corrected: bool) -> ScoringScene:
     rules = PDMS if protocol is Protocol.V1 else EPDMS
     ego = scene.observation.ego
-    box = _ego_box(ego.pose)
+    tracks = interpolated_tracks((scene.agents, *ahead.agents))
+    if protocol is Protocol.V2:  # v1.1 replays whatever touches the ego at t = 0, too
+        tracks = without_initial_contact(tracks, _ego_box(ego.pose))
     lights = (scene.traffic_lights, *ahead.traffic_lights)
     situation = Situation(
         timestamp_us=ego.timestamp_us,
@@ -142,7 +144,7 @@ def _prepared(scene: Scene, road: Road, protocol: Protocol, ahead: Future, corre
         timestamp_us=ego.timestamp_us,
         ego_state=situation.ego_state,
         past_states=_past(scene, protocol, corrected),
-        tracks=without_initial_contact(interpolated_tracks((scene.agents, *ahead.agents)), box),
+        tracks=tracks,
         drivable_map=road.drivable_map,
         red_lights=red_lights(road.graph, road.listed_route, lights, rules.observation_steps),
         centerline=road.centerline[:, :2],

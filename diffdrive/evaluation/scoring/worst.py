@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,9 +30,17 @@ if TYPE_CHECKING:
 
 
 def worst_rows(rows: Sequence[SceneScore], planner: str, metric: str, count: int) -> tuple[SceneScore, ...]:
-    """The scored scenes with the lowest totals; of equal ones the first."""
+    """The scored scenes with the lowest totals; of equal ones the first of each log, then the second of each.
+
+    Many scenes score zero, and those of one drive often for the same reason: one picture of it is enough.
+    """
     own = [row for row in rows if (row.planner, row.metric) == (planner, metric) and row.is_scored]
-    return tuple(sorted(own, key=lambda row: row.total)[:count])
+    seen: Counter[tuple[float, str]] = Counter()
+    ranked: list[tuple[float, int, SceneScore]] = []
+    for row in own:
+        ranked.append((row.total, seen[row.total, row.log_name], row))
+        seen[row.total, row.log_name] += 1
+    return tuple(row for _, _, row in sorted(ranked, key=lambda item: item[:2])[:count])
 
 
 def draw_worst(

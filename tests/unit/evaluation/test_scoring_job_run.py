@@ -259,6 +259,8 @@ def test_worst_scenes_are_the_lowest_and_drawn(serial: ScoredScenes, prepared: P
     totals = sorted(row.total for row in serial.rows if (row.planner, row.metric) == ("constant_velocity", "pdms"))
     assert [row.total for row in rows] == totals[:3]
     assert worst_rows([replace(rows[0], error="x")], "constant_velocity", "pdms", 3) == ()
+    flat = [replace(row, total=0.0, log_name=log) for row, log in zip(rows, "aab", strict=True)]
+    assert worst_rows(flat, "constant_velocity", "pdms", 2) == (flat[0], flat[2]), "of equal ones, one of each drive first"
     pytest.importorskip("matplotlib")
     (path,) = draw_worst(job(prepared), serial.rows, "constant_velocity", "pdms", 1, tmp_path / "worst")
     assert path.name == f"pdms-01-constant_velocity-{rows[0].token}.png" and path.stat().st_size > 20_000

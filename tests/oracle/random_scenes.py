@@ -267,3 +267,43 @@ def without_track(scene: ScoringScene, index: int) -> ScoringScene:
         speeds=tracks.speeds[kept],
     )
     return replace(scene, tracks=fewer)
+
+
+def random_encounter(seed: int, protocol: Protocol) -> tuple[ScoringScene, np.ndarray]:
+    """A scene on a wide lane with one large road user close by, and states [41, 11] of a straight drive past it.
+
+    Few other things can decide here, so each angle and distance of the rules does in some of the seeds.
+    """
+    rng = np.random.default_rng([seed, 5])
+    scene = random_scene(seed, protocol, num_tracks=1)
+    x, y, heading = scene.ego_state[:3]
+    everywhere = np.array([x, y]) + 70 * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    drivable_map = DrivableMap(
+        polygons=Polygons.of([everywhere, everywhere]),
+        types=np.array([AreaType.ROADBLOCK, AreaType.LANE]),
+        on_route=np.array([False, True]),
+    )
+    steps, speed = scene.tracks.is_present.shape[1], rng.choice([0.0, 0.01, 0.07, rng.uniform(1, 12)])
+    forward, leftward = np.array([np.cos(heading), np.sin(heading)]), np.array([-np.sin(heading), np.cos(heading)])
+    where = np.array([x, y]) + rng.uniform(-8, 25) * forward + rng.uniform(-6, 6) * leftward
+    velocity = rng.choice([0.0, 1.0]) * rng.normal(0, 2, 2)
+    if rng.random() < 0.3:  # from behind
+        where, velocity = where - rng.uniform(18, 40) * forward, (speed + rng.uniform(4, 12)) * forward
+    centroids = where + DT * np.arange(steps)[:, None] * velocity
+    angle, size = rng.uniform(-np.pi, np.pi), rng.uniform([2, 1], [14, 4])
+    along, across = (
+        np.array([np.cos(angle), np.sin(angle)]) * size[0] / 2,
+        np.array([-np.sin(angle), np.cos(angle)]) * size[1] / 2,
+    )
+    corners = centroids[:, None] + np.array([along + across, across - along, -along - across, along - across])
+    tracks = Tracks(
+        tokens=("close",),
+        corners=corners[None],
+        is_present=np.ones((1, steps), dtype=bool),
+        centroids=centroids[None],
+        is_agent=np.array([rng.random() < 0.8]),
+        speeds=rng.choice([0.02, 0.04, 0.06, 3.0], 1),
+    )
+    states = np.tile(np.concatenate([scene.ego_state[:3], [speed], np.zeros(7)]), (NUM_STEPS, 1))
+    states[:, :2] += DT * speed * np.arange(NUM_STEPS)[:, None] * forward
+    return replace(scene, drivable_map=drivable_map, tracks=tracks), states

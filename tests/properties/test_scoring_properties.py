@@ -7,17 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 import oracle_comfort
+import oracle_rules
 import oracle_score as oracle
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_vehicle import interpolate
-from random_scenes import moved, random_poses, random_scene, random_states, without_track
+from oracle_world import Drive, World
+from random_scenes import moved, random_encounter, random_poses, random_scene, random_states, without_track
 
 from diffdrive.contracts import InputError
 from diffdrive.scoring.batch import SceneBatch
+from diffdrive.scoring.judge import judge
 from diffdrive.scoring.metrics.comfort import comfort
+from diffdrive.scoring.metrics.ego_progress import normalise
 from diffdrive.scoring.metrics.extended_comfort import extended_comfort
 from diffdrive.scoring.metrics.history_comfort import history_comfort
 from diffdrive.scoring.rules import METRICS, Protocol
@@ -111,6 +115,43 @@ def test_random_scenes_reach_every_branch(protocol: Protocol, judged: dict[Proto
         forgiven = ("drivable_area_compliance", "driving_direction_compliance", "traffic_light_compliance", "lane_keeping")
         wanted |= {("human", name) for name in (*forgiven, "no_at_fault_collisions", "time_to_collision")}
     assert not (missing := {each for each in wanted if not seen[each]}), missing
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_close_encounter_is_judged_as_the_reader_does(protocol: Protocol) -> None:
+    """Many of them, so that the limits of angles, speeds and look-ahead all lie between two."""
+    encounters = [random_encounter(seed, protocol) for seed in range(250)]
+    states = torch.tensor(np.array([drive for _, drive in encounters])[:, None])
+    verdicts = judge(SceneBatch.of([scene for scene, _ in encounters]), states).verdicts
+    seen: Counter[tuple[str, bool]] = Counter()
+    for i, (scene, motion) in enumerate(encounters):
+        drive = Drive(World(scene), motion)
+        collisions, closings = oracle_rules.collisions(drive), oracle_rules.time_to_collision(drive)
+        expected = oracle_rules.no_at_fault_collisions(drive, collisions)
+        assert float(verdicts["no_at_fault_collisions"].value[i, 0]) == expected, scene.token
+        assert bool(verdicts["time_to_collision"].value[i, 0] == 0) == any(event.is_fault for event in closings), scene.token
+        seen.update((event.kind, event.is_fault) for event in [*collisions, *closings])
+    kinds = [("stopped ego", False), ("stopped track", True), ("front", True), ("lateral", False), ("rear", False)]
+    assert min(seen[kind] for kind in [*kinds, ("ahead", True), ("none", False)]) > 2, seen
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_progress_is_measured_as_the_reader_does(protocol: Protocol, judged: dict[Protocol, Judgements]) -> None:
+    rng = np.random.default_rng(12)
+    metres, factors = (
+        rng.uniform(0, 12, (400, 2)) * rng.choice([0.0, 1.0], (400, 2), p=[0.1, 0.9]),
+        rng.choice([0, 0.5, 1], (400, 2)),
+    )
+    best = torch.tensor((metres * factors).max(axis=1))
+    found = normalise(torch.tensor(metres[:, 0]), torch.tensor(factors[:, 0]), best, protocol)
+    some = judged[protocol][0][1][0]
+    free = dict.fromkeys(some.sub_scores, 1.0)
+    for i in range(400):
+        own, other = (
+            replace(some, progress=metres[i, k], sub_scores={**free, "no_at_fault_collisions": factors[i, k]}) for k in (0, 1)
+        )
+        expected = oracle.with_progress(1 if protocol is Protocol.V1 else 2, own, other).sub_scores["ego_progress"]
+        assert float(found[i]) == pytest.approx(expected, abs=1e-12), (metres[i], factors[i])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

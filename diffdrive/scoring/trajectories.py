@@ -62,8 +62,9 @@ def _as_tensor(trajectories: Any, num_scenes: int, device: Any) -> Tensor:
     if isinstance(trajectories, Tensor):
         return trajectories.detach().to(device=device, dtype=torch.float64)
     if isinstance(trajectories, np.ndarray):
-        return torch.as_tensor(np.ascontiguousarray(trajectories), dtype=torch.float64, device=device)
-    return torch.as_tensor(_stacked(trajectories, num_scenes), dtype=torch.float64, device=device)
+        # A copy: torch warns about arrays that are read-only, as those of a Trajectory are.
+        return torch.from_numpy(np.array(trajectories, dtype=np.float64)).to(device)
+    return torch.from_numpy(_stacked(trajectories, num_scenes)).to(device)
 
 
 def _stacked(trajectories: Sequence[Any], num_scenes: int) -> np.ndarray:

@@ -265,3 +265,66 @@ def test_states_of_another_shape_are_refused() -> None:
     batch = SceneBatch.of([road()])
     with pytest.raises(InputError, match=r"\[1, R, 41, 11\]"):
         judge(batch, torch.zeros(1, 2, 40, 11, dtype=torch.float64))
+
+
+def beside(x: float, y: float, speed: float, at: int = 5) -> dict[str, Any]:
+    """A box along the lane that is seen at one step only."""
+    box = track(x, y, speed=speed)
+    box["corners"], box["centroids"] = box["corners"] - [0.1 * at * speed, 0.0], box["centroids"] - [0.1 * at * speed, 0.0]
+    box["is_present"] = np.arange(41) == at
+    return box
+
+
+def test_at_the_side_of_what_stands_the_ego_is_to_blame() -> None:
+    standing, moving = (judged(road(beside(1.5, 2.0, speed)), drive(1.0)) for speed in (0.0, 0.1))
+    assert reason(standing.verdicts["no_at_fault_collisions"]) == (0.0, 5, 0, NONE)
+    assert reason(moving.verdicts["no_at_fault_collisions"]) == CLEAN
+
+
+def test_behind_is_more_than_150_degrees() -> None:
+    # The rear axle is at (0.5, 1) when the box appears at 160 and at 140 degrees; the ego is across two lanes.
+    behind, side = (judged(road(beside(0.5 + x, 1.0 + y, 3.0)), drive(1.0, y=1.0)) for x, y in ((-3.0, 1.09), (-2.0, 1.68)))
+    assert reason(behind.verdicts["no_at_fault_collisions"]) == CLEAN
+    assert reason(side.verdicts["no_at_fault_collisions"])[:2] == (0.0, 5)
+
+
+def test_one_lane_that_holds_all_corners_is_enough_and_one_lane_is_not_many() -> None:
+    from_the_left = track(1.0, 12, speed=5.0, heading=-np.pi / 2)
+    overlapping = a_map(*TWO_LANES, (strip(-50, 150, 0.5, 3.0), AreaType.LANE_CONNECTOR, True))
+    single = a_map((strip(-50, 150, -5, 5), AreaType.ROADBLOCK, False), (strip(-50, 150, -1.75, 1.75), AreaType.LANE, True))
+    for drivable_map, y in ((overlapping, 0.0), (single, 1.0)):
+        found = judged(road(from_the_left, drivable_map=drivable_map), drive(1.0, y=y))
+        assert reason(found.verdicts["no_at_fault_collisions"]) == CLEAN
+
+
+def test_a_step_that_v2_leaves_out_is_left_out() -> None:
+    states = drive(0.0)
+    states[32:, 3] = 1.0
+    box = track(6.0, 0.0)
+    found = {p: judged(road(box_of(p, box), protocol=p), states).verdicts["time_to_collision"] for p in Protocol}
+    assert reason(found[Protocol.V1])[:2] == (0.0, 32)
+    assert reason(found[Protocol.V2]) == CLEAN
+
+
+def box_of(protocol: Protocol, box: dict[str, Any]) -> dict[str, Any]:
+    """The same standing box for as many steps as the protocol observes."""
+    return track(*box["centroids"][0], steps=51 if protocol is Protocol.V1 else 41)
+
+
+def test_the_rear_corners_are_where_the_rear_is() -> None:
+    for begin, expected in ((-1.0, (0.0, 0, NONE, CORNERS.index("rear left"))), (-1.2, CLEAN)):
+        short = a_map((strip(begin, 150, -5, 5), AreaType.ROADBLOCK, False))
+        assert reason(judged(road(drivable_map=short), drive()).verdicts["drivable_area_compliance"]) == expected
+
+
+def test_a_near_miss_first_and_a_hit_later_is_a_hit() -> None:
+    """Along the ego's axes the turned box overlaps the ego's for some steps before it really touches."""
+    turned = track(9.0, 2.6, heading=np.pi / 4)
+    found = judged(road(turned), drive(2.0))
+    verdict = found.verdicts["no_at_fault_collisions"]
+    front = 2.0 * 0.1 * np.arange(41) + FRONT
+    low = turned["corners"][0].min(axis=0)
+    assert low[1] < HALF_WIDTH
+    first_overlap = int(np.argmax(front >= low[0]))
+    assert reason(verdict)[0] == 0.0
+    assert verdict.step.item() > first_overlap

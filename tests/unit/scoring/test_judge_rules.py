@@ -151,6 +151,9 @@ def test_a_bearing_that_is_no_number_is_neither_ahead_nor_behind() -> None:
     assert reason(ahead.verdicts["time_to_collision"]) == CLEAN
     clamped = judged(replace(scene, corrected=True), drive(5.0, heading=heading))
     assert reason(clamped.verdicts["time_to_collision"])[0] == 0.0
+    everywhere = a_map((strip(-80, 80, -80, 80), AreaType.INTERSECTION, False))
+    exposed = judged(replace(scene, drivable_map=everywhere), drive(5.0, heading=heading))
+    assert reason(exposed.verdicts["time_to_collision"])[0] == 0.0
 
 
 def _unlucky() -> tuple[float, ScoringScene]:

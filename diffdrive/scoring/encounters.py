@@ -17,7 +17,9 @@ from diffdrive.scoring.overlap.ragged import first_of_group
 from diffdrive.scoring.rules import INTERVAL_S, NUM_STEPS
 from diffdrive.scoring.track_table import BLOCK, BLOCKS, LOOK_AHEAD_STEPS, TrackTable
 
-_SLACK_M = 1e-6
+_SLACK_M = 1e-3
+_RELATIVE_SLACK_S = 1e-6
+"""Metres, and metres for each m/s: more than single precision loses where boxes may meet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,9 @@ class Candidates:
         ego = torch.cat([motion.centre, motion.direction, motion.speed[..., None]], dim=-1).movedim(-1, 0)
         ego = _blocks(ego).reshape(len(ego), -1, BLOCK).index_select(1, mine)
         step = block[:, None] * BLOCK + torch.arange(BLOCK, device=row.device)
-        may_meet = _may_meet(ego, tracks.windows.index_select(1, track * BLOCKS + block)) & (step < NUM_STEPS)[:, :, None]
+        window = track * BLOCKS + block
+        bounds_meet = _may_meet(ego, tracks.places.index_select(1, window), tracks.diagonals.index_select(1, window))
+        may_meet = bounds_meet & (step < NUM_STEPS)[:, :, None]
         return cls(motion=motion, tracks=tracks, row=row, block=block, agent=agent, step=step, speed=ego[-1], may_meet=may_meet)
 
     def first_meetings(self, *asked: Tensor) -> Encounters:
@@ -170,20 +174,28 @@ def _close_blocks(motion: Motion, tracks: TrackTable) -> tuple[Tensor, Tensor, T
     return scene * meets.shape[1] + row, block, agent
 
 
-def _may_meet(ego: Tensor, window: Tensor) -> Tensor:
-    """[C, BLOCK, 4] whether the ego [5, C, BLOCK] meets the bounds of a track, from its window [6, C, W], on its own axes."""
-    x, y, cosine, sine, speed = ego
+def _may_meet(ego: Tensor, places: Tensor, diagonals: Tensor) -> Tensor:
+    """[C, BLOCK, 4] whether the ego [5, C, BLOCK] meets the bounds of a track, on its own axes.
+
+    ``places`` [2, C, W] and half ``diagonals`` [4, C, W] of the track in its window. Half the numbers' size is twice the speed:
+    only the differences of positions need double precision.
+    """
+    x, y = ego[:2]
+    cosine, sine, speed = ego[2:].float()
+    # Errors of single precision grow with the distance travelled.
+    slack = speed * _RELATIVE_SLACK_S + _SLACK_M
     found = []
     for ahead in LOOK_AHEAD_STEPS:
-        track_x, track_y, *diagonals = window[:, :, ahead : ahead + BLOCK]
-        away_x, away_y = track_x - x, track_y - y
-        along = away_x * cosine + away_y * sine - speed * (ahead * INTERVAL_S)
-        across = away_y * cosine - away_x * sine
-        one_x, one_y, other_x, other_y = diagonals
-        length = torch.maximum((one_x * cosine + one_y * sine).abs_(), (other_x * cosine + other_y * sine).abs_())
-        width = torch.maximum((one_y * cosine - one_x * sine).abs_(), (other_y * cosine - other_x * sine).abs_())
-        reach_x, reach_y = length.add_(HALF_LENGTH + _SLACK_M), width.add_(HALF_WIDTH + _SLACK_M)
-        found.append((along.abs_() <= reach_x) & (across.abs_() <= reach_y))
+        steps = slice(ahead, ahead + BLOCK)
+        away_x, away_y = (places[0, :, steps] - x).float(), (places[1, :, steps] - y).float()
+        one_x, one_y, other_x, other_y = diagonals[:, :, steps]
+        along = (away_x * cosine).addcmul_(away_y, sine).sub_(speed * (ahead * INTERVAL_S))
+        across = (away_y * cosine).addcmul_(away_x, sine, value=-1)
+        length = torch.maximum((one_x * cosine).addcmul_(one_y, sine).abs_(), (other_x * cosine).addcmul_(other_y, sine).abs_())
+        width = torch.maximum(
+            (one_y * cosine).addcmul_(one_x, sine, value=-1).abs_(), (other_y * cosine).addcmul_(other_x, sine, value=-1).abs_()
+        )
+        found.append((along.abs_() <= length.add_(slack + HALF_LENGTH)) & (across.abs_() <= width.add_(slack + HALF_WIDTH)))
     return torch.stack(found, dim=2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,6 +66,14 @@ def score_references(
         )
     filters = human_filter and rules.protocol is Protocol.V2
     _check_human(batch, filters)
+    valid = torch.ones(references.shape[:2], dtype=torch.bool, device=references.device) if is_valid is None else is_valid
+    with torch.inference_mode():
+        scores = _scores(rules, batch, references, filters=filters, is_valid=valid)
+    # What inference mode makes may not enter a loss; the copies may, as rewards do.
+    return _copied(scores)
+
+
+def _scores(rules: Rules, batch: SceneBatch, references: Tensor, *, filters: bool, is_valid: Tensor) -> Scores:
     proposals = references.shape[1]
     rows = [references, batch.references[:, None]] + ([batch.human_references[:, None]] if filters else [])
     states = simulate(batch.ego_states, torch.cat(rows, dim=1), corrected=batch.corrected)
@@ -74,16 +83,33 @@ def score_references(
     if filters:
         human = {name: judgement.verdicts[name].value[:, -1:] for name in rules.sub_scores if name not in UNFILTERED}
         verdicts = _with_values(verdicts, forgive(unfiltered, human, batch.has_human))
-    valid = torch.ones_like(verdicts["ego_progress"].value, dtype=torch.bool) if is_valid is None else is_valid
-    verdicts, unfiltered = _nothing_for_invalid(verdicts, unfiltered, valid)
+    verdicts, unfiltered = _nothing_for_invalid(verdicts, unfiltered, is_valid)
     return Scores(
         metric=rules.name,
         tokens=batch.tokens,
-        total=final_total(rules, verdicts, unfiltered, valid),
+        total=final_total(rules, verdicts, unfiltered, is_valid),
         verdicts=verdicts,
         unfiltered=unfiltered,
         states=states[:, :proposals],
-        is_valid=valid,
+        is_valid=is_valid,
+    )
+
+
+def _copied(scores: Scores) -> Scores:
+    def copy(verdict: Verdict) -> Verdict:
+        return Verdict(
+            value=verdict.value.clone(),
+            step=verdict.step.clone(),
+            agent=verdict.agent.clone(),
+            corner=verdict.corner.clone(),
+        )
+
+    return replace(
+        scores,
+        total=scores.total.clone(),
+        verdicts={name: copy(verdict) for name, verdict in scores.verdicts.items()},
+        unfiltered={name: value.clone() for name, value in scores.unfiltered.items()},
+        states=scores.states.clone(),
     )
 
 

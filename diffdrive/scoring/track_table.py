@@ -39,9 +39,11 @@ class TrackTable:
     speeds: Tensor
     """[S, A]."""
 
-    windows: Tensor
-    """[6, S * A * BLOCKS, W] at the W steps that a block of ego steps looks at: centre x, y and two half diagonals of the box.
-    An absent box is infinitely far."""
+    places: Tensor
+    """[2, S * A * BLOCKS, W] the box's centre at the W steps that a block of ego steps looks at; infinitely far if absent."""
+
+    diagonals: Tensor
+    """[4, S * A * BLOCKS, W] likewise two half diagonals of the box, in single precision."""
 
     block_bounds: Tensor
     """[4, S, BLOCKS, A] low x, low y, high x, high y over each of these windows."""
@@ -68,7 +70,8 @@ class TrackTable:
             centroids=centroids,
             is_agent=is_agent,
             speeds=speeds,
-            windows=_windows(corners, present),
+            places=_places(corners, present),
+            diagonals=_diagonals(corners),
             block_bounds=_block_bounds(corners, present),
         )
 
@@ -86,10 +89,14 @@ class TrackTable:
         return self.centroids.flatten(0, 2).index_select(0, track * self.corners.shape[2] + step)
 
 
-def _windows(corners: Tensor, present: Tensor) -> Tensor:
+def _places(corners: Tensor, present: Tensor) -> Tensor:
+    centre = (corners[..., 0, :] + corners[..., 2, :]) / 2
+    return _by_block(torch.where(present[..., None], centre, torch.inf), torch.inf).flatten(1, 3)
+
+
+def _diagonals(corners: Tensor) -> Tensor:
     first, second, third, fourth = corners.unbind(-2)
-    centre = torch.where(present[..., None], (first + third) / 2, torch.inf)
-    return _by_block(torch.cat([centre, (first - third) / 2, (second - fourth) / 2], dim=-1), torch.inf).flatten(1, 3)
+    return _by_block(torch.cat([first - third, second - fourth], dim=-1) / 2, 0.0).flatten(1, 3).float()
 
 
 def _block_bounds(corners: Tensor, present: Tensor) -> Tensor:

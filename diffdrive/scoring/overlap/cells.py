@@ -16,7 +16,7 @@ from diffdrive.scoring.polygons import Polygons
 CELL_SIZE_M = 2.0
 """Small enough that few polygons have an edge in a cell."""
 
-MAX_CELLS_A_SIDE = 512
+MAX_CELLS_A_SIDE = 256
 """Cells grow beyond this, so that one far vertex costs no memory."""
 
 _SLACK_M = 1e-6

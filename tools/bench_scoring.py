@@ -5,7 +5,7 @@
 
 ``ms_per_proposal`` is the median over the repeats of one call of ``score``, from poses to scores, divided by all proposals of
 the call; the scenes' batch is ready on the device before. ``peak_memory_mb`` is what such a call needs on top of what was
-held. OpenMP's threads wait passively unless OMP_WAIT_POLICY says otherwise. ``prepare_ms`` is the median over the scenes of the shipped logs of one call of ``prepare``. ``--scaling`` varies
+held. ``prepare_ms`` is the median over the scenes of the shipped logs of one call of ``prepare``. ``--scaling`` varies
 proposals, agents and polygons one at a time, all sizes in turns, and fits how the time of a call grows: time ~ size ^ exponent.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +21,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-# Threads that spin while they wait take a shared core from each other: a call then takes a second instead of 40 ms. OpenMP reads
-# this when torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
@@ -167,7 +162,6 @@ def report(base: Workload, args: argparse.Namespace, words: Sequence[str]) -> di
         "ms_per_call_range": [1e3 * min(times), 1e3 * max(times)],
         "proposals_per_s": total / median,
         "peak_memory_mb": peak_memory_mb(call, base.device),
-        "omp_wait_policy": os.environ["OMP_WAIT_POLICY"],
     }
     prepared = prepare_times(base.rules, args.logs)
     record["prepare_ms"] = 1e3 * float(np.median(prepared))

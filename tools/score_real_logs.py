@@ -3,8 +3,8 @@
     python tools/score_real_logs.py FILE.json.gz --logs DIR [--metric pdms|epdms] [--corrected]
 
 FILE is a file of official results (the format of ``tools/parity_scoring.py``); its trajectories are scored on the scenes of DIR
-(123D logs) with the same log and time. Map, route, traffic and PDM-Closed come from the logs, not from the file: NAVSIM's devkit
-saw these logs through an export that cut lanes, invented traffic lights and set speed limits by hand, so sub-scores may differ
+(123D logs) with the same log and time. Map, route, traffic and PDM-Closed come from the logs, not from the file: NAVSIM's own
+scorer saw them through an export that cut lanes, invented traffic lights and set speed limits by hand, so sub-scores may differ
 where that matters. Prints the mean of every sub-score for each trajectory, then how often it is the official one.
 """
 

@@ -15,6 +15,7 @@ from diffdrive.assets import LOGS
 from diffdrive.scoring import EPDMS
 from diffdrive.sources import Arrow123dSource
 
+ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(os.environ.get("DIFFDRIVE_PARITY_DATA", ROOT.parent / "shared" / "parity")) / "av2" / "epdms_v2_av2_near.json.gz"
 REAL = Path(os.environ.get("DIFFDRIVE_REAL_DATA", ROOT.parent / "shared" / "real")) / "av2"
 

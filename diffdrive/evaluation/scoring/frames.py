@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from diffdrive.evaluation.displacement import displacements
 from diffdrive.evaluation.scoring.chunks import Place
-from diffdrive.evaluation.scoring.digest import scene_digest
+from diffdrive.evaluation.scoring.digest import code_digest, scene_digest
 from diffdrive.evaluation.scoring.entrants import AnyPlanner, PlansObservations, PlansPreparedScenes, PlansScenes
 from diffdrive.evaluation.scoring.job import ScoringJob
 from diffdrive.runtime import Plan
@@ -109,7 +109,7 @@ def _prepared(job: ScoringJob, scene: Scene, protocols: Mapping[Protocol, Rules]
     def get(rules: Rules) -> ScoringScene:
         if job.prepared is None:
             return make(rules)
-        key = {"scene": digest, "protocol": rules.protocol.value, "corrected": job.corrected}
+        key = {"scene": digest, "code": code_digest(), "protocol": rules.protocol.value, "corrected": job.corrected}
         return PreparedScenes(job.prepared).get(key, lambda: make(rules))
 
     digest = "" if job.prepared is None else scene_digest(scene)

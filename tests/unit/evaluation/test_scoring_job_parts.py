@@ -14,10 +14,11 @@ from scoring_job_helpers import LOG_NAMES, SIMPLE, job, town
 from diffdrive.assets import CHECKPOINTS
 from diffdrive.contracts import InputError
 from diffdrive.evaluation.names import PlannerName, parse_planners
-from diffdrive.evaluation.scoring import Entrant, SceneScore, SubScore, entrants, future_needed_s
+from diffdrive.evaluation.scoring import Entrant, SceneScore, SubScore, entrants, frames, future_needed_s
 from diffdrive.evaluation.scoring.chunks import Place, cut
 from diffdrive.evaluation.scoring.columns import column_types, from_columns, to_columns
 from diffdrive.evaluation.scoring.digest import scene_digest
+from diffdrive.scoring.rules import EPDMS, Protocol
 
 
 @pytest.mark.parametrize(
@@ -159,3 +160,14 @@ def test_rows_survive_their_columns() -> None:
 def test_an_entrant_can_be_a_planner_at_hand() -> None:
     planner = object()
     assert Entrant.of("mine", planner).make() is planner  # type: ignore[arg-type]
+
+
+def test_prepared_scenes_of_other_code_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = job(tmp_path).source
+    scene = source.load(source.tokens[0], sensors=False)
+    rules = {Protocol.V2: EPDMS}
+    asked = replace(job(tmp_path), prepared=tmp_path)
+    for digest, files in (("one", 1), ("one", 1), ("another", 2)):
+        monkeypatch.setattr(frames, "code_digest", lambda digest=digest: digest)
+        frames._prepared(asked, scene, rules)
+        assert len(list(tmp_path.rglob("*.npz"))) == files

@@ -180,23 +180,24 @@ def _may_meet(ego: Tensor, places: Tensor, diagonals: Tensor) -> Tensor:
     ``places`` [2, C, W] and half ``diagonals`` [4, C, W] of the track in its window. Half the numbers' size is twice the speed:
     only the differences of positions need double precision.
     """
-    x, y = ego[:2]
-    cosine, sine, speed = ego[2:].float()
+    pace = LOOK_AHEAD_STEPS[1]
+    # [..., C, 4, BLOCK]: the window from each step ahead on.
+    places, diagonals = places.unfold(2, BLOCK, pace), diagonals.unfold(2, BLOCK, pace)
+    x, y = ego[:2, :, None]
+    cosine, sine, speed = ego[2:, :, None].float()
+    away_x, away_y = (places[0] - x).float(), (places[1] - y).float()
+    one_x, one_y, other_x, other_y = diagonals
     # Errors of single precision grow with the distance travelled.
     slack = speed * _RELATIVE_SLACK_S + _SLACK_M
-    found = []
-    for ahead in LOOK_AHEAD_STEPS:
-        steps = slice(ahead, ahead + BLOCK)
-        away_x, away_y = (places[0, :, steps] - x).float(), (places[1, :, steps] - y).float()
-        one_x, one_y, other_x, other_y = diagonals[:, :, steps]
-        along = (away_x * cosine).addcmul_(away_y, sine).sub_(speed * (ahead * INTERVAL_S))
-        across = (away_y * cosine).addcmul_(away_x, sine, value=-1)
-        length = torch.maximum((one_x * cosine).addcmul_(one_y, sine).abs_(), (other_x * cosine).addcmul_(other_y, sine).abs_())
-        width = torch.maximum(
-            (one_y * cosine).addcmul_(one_x, sine, value=-1).abs_(), (other_y * cosine).addcmul_(other_x, sine, value=-1).abs_()
-        )
-        found.append((along.abs_() <= length.add_(slack + HALF_LENGTH)) & (across.abs_() <= width.add_(slack + HALF_WIDTH)))
-    return torch.stack(found, dim=2)
+    seconds = torch.tensor(LOOK_AHEAD_STEPS, device=ego.device, dtype=speed.dtype)[:, None] * INTERVAL_S
+    along = (away_x * cosine).addcmul_(away_y, sine).addcmul_(speed, seconds, value=-1).abs_()
+    across = (away_y * cosine).addcmul_(away_x, sine, value=-1).abs_()
+    length = torch.maximum((one_x * cosine).addcmul_(one_y, sine).abs_(), (other_x * cosine).addcmul_(other_y, sine).abs_())
+    width = torch.maximum(
+        (one_y * cosine).addcmul_(one_x, sine, value=-1).abs_(), (other_y * cosine).addcmul_(other_x, sine, value=-1).abs_()
+    )
+    meets = (along <= length.add_(slack + HALF_LENGTH)) & (across <= width.add_(slack + HALF_WIDTH))
+    return meets.transpose(1, 2).contiguous()
 
 
 def _blocks(values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from diffdrive.scoring.rules import NUM_STEPS
 from diffdrive.scoring.scoring_scene import Tracks
 
 LOOK_AHEAD_STEPS = (0, 3, 6, 9)
-"""The ego now against a track now, and the ego driven straight on for 0.3, 0.6 and 0.9 s against the track then. Evenly spaced."""
+"""The ego now against a track now, and driven straight on for 0.3, 0.6 and 0.9 s against the track then. Evenly spaced."""
 
 BLOCK = 6
 """Steps of the ego that are ruled out together."""

@@ -49,7 +49,7 @@ class Areas:
     @classmethod
     def of(cls, area_map: AreaMap, motion: Motion) -> Areas:
         """Look up all corners and centres."""
-        corners = Points.of(area_map.grid, motion.corners(), motion.scenes)
+        corners = Points.at(area_map.grid, *motion.corners(), motion.scenes)
         centres = Points.of(area_map.grid, motion.centre, motion.scenes)
         shape = motion.speed.shape
         is_corner_off = ~corners.in_any(area_map.drivable).reshape(*shape, 4)
@@ -64,7 +64,7 @@ class Areas:
 
     def is_in_multiple_lanes(self, ego: Motion) -> Tensor:
         """[N] for some poses: more than one lane holds a corner, and no lane holds all four."""
-        corner, lane = Points.of(self.map.grid, ego.corners(), ego.scenes).holders(self.map.is_lane)
+        corner, lane = Points.at(self.map.grid, *ego.corners(), ego.scenes).holders(self.map.is_lane)
         total = max(len(self.map.is_lane), 1)
         key, held = torch.unique(corner // 4 * total + lane, return_counts=True)
         pose, poses = key // total, len(ego.scenes)

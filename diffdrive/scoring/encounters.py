@@ -103,13 +103,13 @@ class Candidates:
     """[C] each."""
 
     step: Tensor
-    """[C, BLOCK] of the ego; beyond the last one in the last block."""
+    """[BLOCK, C] of the ego; beyond the last one in the last block."""
 
     speed: Tensor
-    """[C, BLOCK] of the ego at that step, m/s."""
+    """[BLOCK, C] of the ego at that step, m/s."""
 
     may_meet: Tensor
-    """[C, BLOCK, 4] by how far ahead."""
+    """[BLOCK, 4, C] by how far ahead."""
 
     @classmethod
     def find(cls, motion: Motion, tracks: TrackTable) -> Candidates:
@@ -118,28 +118,28 @@ class Candidates:
         mine = row * BLOCKS + block
         track = motion.scenes.index_select(0, row) * tracks.most + agent
         ego = torch.cat([motion.centre, motion.direction, motion.speed[..., None]], dim=-1).movedim(-1, 0)
-        ego = _blocks(ego).reshape(len(ego), -1, BLOCK).index_select(1, mine)
-        step = block[:, None] * BLOCK + torch.arange(BLOCK, device=row.device)
+        ego = _columns(_blocks(ego).movedim(0, 2).flatten(0, 1).flatten(1), mine, 5)
+        step = block * BLOCK + torch.arange(BLOCK, device=row.device)[:, None]
         window = track * BLOCKS + block
-        bounds_meet = _may_meet(ego, tracks.places.index_select(1, window), tracks.diagonals.index_select(1, window))
-        may_meet = bounds_meet & (step < NUM_STEPS)[:, :, None]
+        bounds_meet = _may_meet(ego, _columns(tracks.places, window, 2), _columns(tracks.diagonals, window, 4))
+        may_meet = bounds_meet & (step < NUM_STEPS)[:, None]
         return cls(motion=motion, tracks=tracks, row=row, block=block, agent=agent, step=step, speed=ego[-1], may_meet=may_meet)
 
     def first_meetings(self, *asked: Tensor) -> Encounters:
-        """The earliest real meeting of each row and track among those that a rule asks for: [C, BLOCK, 4] a rule, of two.
+        """The earliest real meeting of each row and track among those that a rule asks for: [BLOCK, 4, C] a rule, of two.
 
         It is the one that decides: from then on the track is ignored or the ego at fault. The earliest by bounds usually is the
         earliest. Only where it is not, the later ones are tested.
         """
-        possible = torch.cat([self.may_meet & each for each in asked]).flatten(1)
-        some = possible.any(dim=1).nonzero()[:, 0]
-        possible = possible.index_select(0, some)
-        found = self._encounters(some, possible.to(torch.uint8).argmax(dim=1))
+        possible = torch.cat([self.may_meet & each for each in asked], dim=2).flatten(0, 1)
+        some = possible.any(dim=0).nonzero()[:, 0]
+        possible = possible.index_select(1, some)
+        found = self._encounters(some, possible.to(torch.uint8).argmax(dim=0))
         met = found.earliest().real()
         is_settled = torch.zeros(met.num_groups, dtype=torch.bool, device=some.device)
         is_settled[met.group] = True
         rest = (~is_settled.index_select(0, found.group)).nonzero()[:, 0]
-        candidate, moment = possible.index_select(0, rest).nonzero(as_tuple=True)
+        moment, candidate = possible.index_select(1, rest).nonzero(as_tuple=True)
         later = self._encounters(some.index_select(0, rest.index_select(0, candidate)), moment)
         return met.joined(later.real().earliest())
 
@@ -175,21 +175,21 @@ def _close_blocks(motion: Motion, tracks: TrackTable) -> tuple[Tensor, Tensor, T
 
 
 def _may_meet(ego: Tensor, places: Tensor, diagonals: Tensor) -> Tensor:
-    """[C, BLOCK, 4] whether the ego [5, C, BLOCK] meets the bounds of a track, on its own axes.
+    """[BLOCK, 4, C] whether the ego [5, BLOCK, C] meets the bounds of a track, on its own axes.
 
-    ``places`` [2, C, W] and half ``diagonals`` [4, C, W] of the track in its window. Half the numbers' size is twice the speed:
+    ``places`` [2, W, C] and half ``diagonals`` [4, W, C] of the track in its window. Half the numbers' size is twice the speed:
     only the differences of positions need double precision.
     """
     pace = LOOK_AHEAD_STEPS[1]
-    # [..., C, 4, BLOCK]: the window from each step ahead on.
-    places, diagonals = places.unfold(2, BLOCK, pace), diagonals.unfold(2, BLOCK, pace)
-    x, y = ego[:2, :, None]
-    cosine, sine, speed = ego[2:, :, None].float()
+    # [..., 4, BLOCK, C]: the window from each step ahead on.
+    places, diagonals = (each.unfold(1, BLOCK, pace).movedim(-1, 2) for each in (places, diagonals))
+    x, y = ego[:2]
+    cosine, sine, speed = ego[2:].float()
     away_x, away_y = (places[0] - x).float(), (places[1] - y).float()
     one_x, one_y, other_x, other_y = diagonals
     # Errors of single precision grow with the distance travelled.
     slack = speed * _RELATIVE_SLACK_S + _SLACK_M
-    seconds = torch.tensor(LOOK_AHEAD_STEPS, device=ego.device, dtype=speed.dtype)[:, None] * INTERVAL_S
+    seconds = torch.tensor(LOOK_AHEAD_STEPS, device=ego.device, dtype=speed.dtype)[:, None, None] * INTERVAL_S
     along = (away_x * cosine).addcmul_(away_y, sine).addcmul_(speed, seconds, value=-1).abs_()
     across = (away_y * cosine).addcmul_(away_x, sine, value=-1).abs_()
     length = torch.maximum((one_x * cosine).addcmul_(one_y, sine).abs_(), (other_x * cosine).addcmul_(other_y, sine).abs_())
@@ -197,7 +197,12 @@ def _may_meet(ego: Tensor, places: Tensor, diagonals: Tensor) -> Tensor:
         (one_y * cosine).addcmul_(one_x, sine, value=-1).abs_(), (other_y * cosine).addcmul_(other_x, sine, value=-1).abs_()
     )
     meets = (along <= length.add_(slack + HALF_LENGTH)) & (across <= width.add_(slack + HALF_WIDTH))
-    return meets.transpose(1, 2).contiguous()
+    return meets.transpose(0, 1)
+
+
+def _columns(rows: Tensor, index: Tensor, parts: int) -> Tensor:
+    """[parts, K, N] of ``rows`` [..., parts * K] at ``index`` [N]: arithmetic then runs along all of them, not along a row."""
+    return rows.index_select(0, index).T.contiguous().unflatten(0, (parts, -1))
 
 
 def _blocks(values: Tensor) -> Tensor:

@@ -72,15 +72,19 @@ class Motion:
             scenes=self.scenes.index_select(0, pose if scene_of is None else scene_of),
         )
 
-    def corners(self) -> Tensor:
-        """[..., 4, 2] in the order of ``scores.CORNERS``."""
-        forward = self.direction * HALF_LENGTH
-        left = torch.stack([-self.direction[..., 1], self.direction[..., 0]], dim=-1) * HALF_WIDTH
-        front, rear = self.centre + forward, self.centre - forward
-        return torch.stack([front + left, rear + left, rear - left, front - left], dim=-2)
+    def corners(self) -> tuple[Tensor, Tensor]:
+        """x and y [..., 4] in the order of ``scores.CORNERS``."""
+        cosine, sine = self.direction.unbind(-1)
+        x, y = self.centre.unbind(-1)
+        return _corners(x, cosine * HALF_LENGTH, -sine * HALF_WIDTH), _corners(y, sine * HALF_LENGTH, cosine * HALF_WIDTH)
 
     def seen(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """x forward and y left of the centre [N, K], of ``points`` [N, K, 2], one set a pose."""
         x, y = (points - self.centre[:, None]).unbind(-1)
         cosine, sine = self.direction[:, None].unbind(-1)
         return x * cosine + y * sine, y * cosine - x * sine
+
+
+def _corners(centre: Tensor, forward: Tensor, left: Tensor) -> Tensor:
+    front, rear = centre + forward, centre - forward
+    return torch.stack([front + left, rear + left, rear - left, front - left], dim=-1)

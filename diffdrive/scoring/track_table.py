@@ -40,10 +40,11 @@ class TrackTable:
     """[S, A]."""
 
     places: Tensor
-    """[2, S * A * BLOCKS, W] the box's centre at the W steps that a block of ego steps looks at; infinitely far if absent."""
+    """[S * A * BLOCKS, 2 * W] x and y of the box's centre at the W steps that a block of ego steps looks at; infinitely far
+    if absent."""
 
     diagonals: Tensor
-    """[4, S * A * BLOCKS, W] likewise two half diagonals of the box, in single precision."""
+    """[S * A * BLOCKS, 4 * W] likewise two half diagonals of the box, in single precision."""
 
     block_bounds: Tensor
     """[4, S, BLOCKS, A] low x, low y, high x, high y over each of these windows."""
@@ -91,12 +92,17 @@ class TrackTable:
 
 def _places(corners: Tensor, present: Tensor) -> Tensor:
     centre = (corners[..., 0, :] + corners[..., 2, :]) / 2
-    return _by_block(torch.where(present[..., None], centre, torch.inf), torch.inf).flatten(1, 3)
+    return _rows_of_windows(_by_block(torch.where(present[..., None], centre, torch.inf), torch.inf))
 
 
 def _diagonals(corners: Tensor) -> Tensor:
     first, second, third, fourth = corners.unbind(-2)
-    return _by_block(torch.cat([first - third, second - fourth], dim=-1) / 2, 0.0).flatten(1, 3).float()
+    return _rows_of_windows(_by_block(torch.cat([first - third, second - fourth], dim=-1) / 2, 0.0)).float()
+
+
+def _rows_of_windows(values: Tensor) -> Tensor:
+    """[S * A * BLOCKS, C * W] of [C, S, A, BLOCKS, W]: what one look needs lies together."""
+    return values.flatten(1, 3).transpose(0, 1).flatten(1).contiguous()
 
 
 def _block_bounds(corners: Tensor, present: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ _OBJECT_COST = 0.5
 
 
 def meetings_now(candidates: Candidates) -> Tensor:
-    """[C, BLOCK, 4] the meetings that this rule asks for: those of now."""
+    """[BLOCK, 4, C] the meetings that this rule asks for: those of now."""
     now = torch.tensor([ahead == 0 for ahead in LOOK_AHEAD_STEPS], device=candidates.row.device)
-    return now.expand_as(candidates.may_meet)
+    return now[:, None].expand_as(candidates.may_meet)
 
 
 def no_at_fault_collisions(meetings: Meetings) -> Verdict:

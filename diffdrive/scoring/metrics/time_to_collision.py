@@ -20,9 +20,9 @@ BEHIND_RAD = math.radians(150.0)
 
 
 def meetings_ahead(candidates: Candidates, steps: int) -> Tensor:
-    """[C, BLOCK, 4] the meetings that this rule asks for: now and ahead, at the first ``steps`` steps, while the ego moves."""
+    """[BLOCK, 4, C] the meetings that this rule asks for: now and ahead, at the first ``steps`` steps, while the ego moves."""
     checked = (candidates.step < steps) & (candidates.speed >= STOPPED_SPEED)
-    return checked[:, :, None].expand_as(candidates.may_meet)
+    return checked[:, None].expand_as(candidates.may_meet)
 
 
 def time_to_collision(meetings: Meetings, areas: Areas) -> Verdict:

@@ -76,11 +76,11 @@ def _touches(red: RedMap, motion: Motion, first: Tensor) -> Tensor:
     steps, grid = motion.speed.shape[1], red.reach_grid
     row, step = (torch.arange(steps, device=first.device) < first[:, None]).nonzero(as_tuple=True)
     ego = motion.at(row, step)
-    pose, entry = grid.entries_at(grid.locate(ego.centre[:, None], ego.scenes))
+    pose, entry = grid.entries_at(grid.locate(ego.centre[:, :1], ego.centre[:, 1:], ego.scenes))
     lit = red.is_red[grid.owners.index_select(0, entry), step.index_select(0, pose)].nonzero()[:, 0]
     pair, piece = ragged(grid.piece_offsets, entry.index_select(0, lit))
     pose = pose.index_select(0, lit).index_select(0, pair)
-    x, y = ego.take(pose).seen(grid.segments.index_select(0, piece).unflatten(1, (2, 2)))
+    x, y = ego.take(pose).seen(grid.segments.index_select(1, piece).T.unflatten(1, (2, 2)))
     met = pose[touches_segment(x, y, HALF_LENGTH, HALF_WIDTH)]
     return _earlier(first, row.index_select(0, met) * steps + step.index_select(0, met), steps)
 

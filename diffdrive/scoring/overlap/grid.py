@@ -33,7 +33,7 @@ class Grid:
     """[cells of all scenes] number of a cell among the L that have entries; L for all others."""
 
     centres: Tensor
-    """[L + 1, 2] of the cells that have entries."""
+    """[2, L + 1] x and y of the cells that have entries."""
 
     entry_offsets: Tensor
     """[L + 2]; slot L has no entries."""
@@ -51,7 +51,7 @@ class Grid:
     """[E + 1]."""
 
     segments: Tensor
-    """[Q, 4] the pieces of every entry, one entry after another."""
+    """[4, Q] from x, y to x, y: the pieces of every entry, one entry after another."""
 
     is_centre_left: Tensor
     """[Q] whether the cell's centre is to the left of the piece."""
@@ -70,23 +70,26 @@ class Grid:
             shapes=torch.tensor([cells.shape for cells in scenes]),
             bases=torch.from_numpy(_begins([len(cells.slots) for cells in scenes])[:-1]),
             slots=torch.from_numpy(np.concatenate(slots)),
-            centres=_joined([cells.centres for cells in scenes], np.zeros((1, 2))),
+            centres=_joined([cells.centres for cells in scenes], np.zeros((1, 2))).T.contiguous(),
             entry_offsets=_joined([c.entry_offsets[:-1] + entries[i] for i, c in enumerate(scenes)], entries[[-1, -1]]),
             owners=_joined([cells.owners + shapes[i] for i, cells in enumerate(scenes)]),
             is_inside=_joined([cells.is_inside for cells in scenes]),
             is_whole=_joined([cells.is_inside & (np.diff(cells.piece_offsets) == 0) for cells in scenes]),
             piece_offsets=_joined([c.piece_offsets[:-1] + pieces[i] for i, c in enumerate(scenes)], pieces[[-1]]),
-            segments=_joined([cells.segments[cells.pieces] for cells in scenes]),
+            segments=_joined([cells.segments[cells.pieces] for cells in scenes]).T.contiguous(),
             is_centre_left=_joined([cells.is_centre_left for cells in scenes]),
         )
 
-    def locate(self, points: Tensor, scenes: Tensor) -> Tensor:
-        """[F * N] the slots of ``points`` [F, N, 2] of the scenes ``scenes`` [F]. Outside of a grid lies a free cell."""
-        # In place and with small integers: most of the time here is memory's.
-        place = (points - self.origins[scenes, None]).mul_((1.0 / self.sizes[scenes])[:, None, None]).clamp_(min=0.0)
-        column, row = torch.minimum(place, self.shapes[scenes, None] - 1.0, out=place).to(torch.int32).unbind(-1)
+    def locate(self, x: Tensor, y: Tensor, scenes: Tensor) -> Tensor:
+        """[F * N] the slots of points ``x``, ``y`` [F, N] of the scenes ``scenes`` [F]. Outside of a grid lies a free cell."""
+        column, row = self._place(x, 0, scenes), self._place(y, 1, scenes)
         cell = torch.addcmul(row, column, self.shapes[scenes, 1, None].int()).add_(self.bases[scenes, None].int())
         return self.slots.index_select(0, cell.flatten())
+
+    def _place(self, values: Tensor, axis: int, scenes: Tensor) -> Tensor:
+        """[F, N] which cell along one axis. In place and with small integers: most of the time here is memory's."""
+        place = (values - self.origins[scenes, axis, None]).mul_((1.0 / self.sizes[scenes])[:, None]).clamp_(min=0.0)
+        return torch.minimum(place, self.shapes[scenes, axis, None] - 1.0, out=place).to(torch.int32)
 
     def entries_at(self, slot: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs of a point and an entry of its cell."""

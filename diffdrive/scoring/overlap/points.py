@@ -13,11 +13,14 @@ from diffdrive.scoring.overlap.ragged import ragged
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """M points to look up in a grid."""
+    """M points to look up in a grid. Coordinates lie apart, so that arithmetic runs over whole stretches of memory."""
 
     grid: Grid
-    positions: Tensor
-    """[M, 2]."""
+    x: Tensor
+    """[M]."""
+
+    y: Tensor
+    """[M]."""
 
     slot: Tensor
     """[M] of the cells that they are in."""
@@ -25,8 +28,13 @@ class Points:
     @classmethod
     def of(cls, grid: Grid, positions: Tensor, scenes: Tensor) -> Points:
         """From ``positions`` [F, ..., 2] in the scenes ``scenes`` [F], flattened to M."""
-        flat = positions.flatten(1, -2)
-        return cls(grid, flat.flatten(0, 1), grid.locate(flat, scenes))
+        x, y = positions.unbind(-1)
+        return cls.at(grid, x.contiguous(), y.contiguous(), scenes)
+
+    @classmethod
+    def at(cls, grid: Grid, x: Tensor, y: Tensor, scenes: Tensor) -> Points:
+        """From ``x`` and ``y`` [F, ...], likewise."""
+        return cls(grid, x.flatten(), y.flatten(), grid.locate(x.flatten(1), y.flatten(1), scenes))
 
     def in_any(self, layer: Layer) -> Tensor:
         """[M] whether each point is strictly inside some polygon of the layer; on an edge is outside."""
@@ -53,12 +61,15 @@ class Points:
         entry's, because the way stays in the cell.
         """
         pair, piece = ragged(self.grid.piece_offsets, entry)
-        position = self.positions.index_select(0, point)
         # All seen from the point, so that an edge through it has a cross product of exactly zero.
-        way = self.grid.centres.index_select(0, self.slot.index_select(0, point)) - position
-        way_x, way_y = way.index_select(0, pair).unbind(1)
-        ends = self.grid.segments.index_select(0, piece) - position.repeat(1, 2).index_select(0, pair)
-        ax, ay, bx, by = ends.unbind(1)
+        x, y = self.x.index_select(0, point), self.y.index_select(0, point)
+        slot = self.slot.index_select(0, point)
+        way_x = (self.grid.centres[0].index_select(0, slot) - x).index_select(0, pair)
+        way_y = (self.grid.centres[1].index_select(0, slot) - y).index_select(0, pair)
+        x, y = x.index_select(0, pair), y.index_select(0, pair)
+        ax, ay, bx, by = (
+            ends.index_select(0, piece).sub_(here) for ends, here in zip(self.grid.segments, (x, y, x, y), strict=True)
+        )
         # Which side of the way each end is on; a vertex exactly on the way counts to one side for both of its edges.
         splits = (way_x * ay > way_y * ax) != (way_x * by > way_y * bx)
         left, right = ax * by, ay * bx
@@ -76,8 +87,8 @@ class Points:
         point, entry = self.grid.entries_at(self.slot)
         pair, piece = ragged(self.grid.piece_offsets, entry)
         holder = point.index_select(0, pair)
-        px, py = self.positions.index_select(0, holder).unbind(1)
-        ax, ay, bx, by = self.grid.segments.index_select(0, piece).unbind(1)
+        px, py = self.x.index_select(0, holder), self.y.index_select(0, holder)
+        ax, ay, bx, by = (ends.index_select(0, piece) for ends in self.grid.segments)
         step_x, step_y, from_x, from_y, to_x, to_y = bx - ax, by - ay, px - ax, py - ay, px - bx, py - by
         limit = distance * distance
         across = from_x * step_y - from_y * step_x

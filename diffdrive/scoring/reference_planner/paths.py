@@ -8,11 +8,12 @@ import numpy as np
 import shapely
 
 from diffdrive.contracts import InputError, frozen_array
+from diffdrive.vehicle import PACIFICA
 
 OFFSETS_M = (0.0, -1.0, 1.0)
 """Left of the centreline, in the order in which the proposals are made."""
 
-_HALF_WIDTH_M = 2.297 / 2
+_HALF_WIDTH_M = PACIFICA.width / 2
 _FIRST_M = 1e-5
 
 

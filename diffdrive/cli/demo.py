@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffdrive.cli.evaluate import evenly, progress
+from diffdrive.cli.evaluate import evenly
+from diffdrive.cli.progress import scene_progress
 from diffdrive.cli.source_options import real_frame_folder, require_sensors
 from diffdrive.files import written_aside
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     candidates = lineup(PLANNERS, checkpoint, planner)
     ours, engine = candidates[0].name, planner.engine.description
     _say(f"Rendering and planning {len(tokens)} of {len(source.tokens)} scenes.")
-    evaluation = evaluate(source, candidates, tokens, on_scene=progress(len(tokens)))
+    evaluation = evaluate(source, candidates, tokens, on_scene=scene_progress(len(tokens)))
     rival = sections.closest_rival(evaluation, ours)
     _say(f"Drawing {min(NUM_PICTURES, len(tokens))} of them.")
     parts = [

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffdrive.cli.evaluate_metrics import add_metric_options, forbid_metric_options, run_metrics
+from diffdrive.cli.progress import scene_progress
 from diffdrive.cli.source_options import (
     add_checkpoint_options,
     add_source_options,
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from diffdrive.evaluation import Candidate, Evaluation
     from diffdrive.evaluation.names import PlannerName
     from diffdrive.runtime import Planner
-    from diffdrive.scene import Scene, SceneSource
+    from diffdrive.scene import SceneSource
 
 PLANNERS = ("network", "constant_velocity", "constant_turn_rate", "ego_status_mlp")
 
@@ -72,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     candidates, planner = _candidates(args, names, source)
     tokens = evenly(source.tokens, args.scenes)
     evaluation = evaluate(
-        source, candidates, tokens, sensors=planner is not None, on_scene=progress(len(tokens)) if not args.json else None
+        source, candidates, tokens, sensors=planner is not None, on_scene=None if args.json else scene_progress(len(tokens))
     )
     baseline = "constant velocity" if "constant velocity" in evaluation.candidates else evaluation.candidates[-1]
     if args.out is not None:
@@ -126,20 +124,6 @@ def evenly(tokens: Sequence[str], count: int | None) -> tuple[str, ...]:
     if not 1 <= count <= len(tokens):
         raise InputError(f"--scenes must be between 1 and {len(tokens)}, the number of scenes there are, got {count}.")
     return tuple(tokens[int((index + 0.5) * len(tokens) / count)] for index in range(count))
-
-
-def progress(total: int, *, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> Callable[[int, Scene], None]:
-    """A callback that prints how far an evaluation is, at most every ``every_s`` seconds and at the end."""
-    start = last = clock()
-
-    def show(done: int, scene: Scene) -> None:
-        nonlocal last
-        now = clock()
-        if now - last >= every_s or done == total:
-            last = now
-            print(f"  {done} of {total} scenes, {now - start:.0f} s", file=sys.stderr, flush=True)
-
-    return show
 
 
 def _write_report(args: argparse.Namespace, evaluation: Evaluation, baseline: str, engine: str, needs_checkpoint: bool) -> None:

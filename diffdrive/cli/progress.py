@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from diffdrive.evaluation.scoring import Progress
+    from diffdrive.scene import Scene
 
 _WIDTH = 28
 _CLEAR = "\r\x1b[K"
@@ -45,6 +46,19 @@ class ProgressReporter:
     def _write(self, text: str) -> None:
         self.stream.write(text)
         self.stream.flush()
+
+
+def scene_progress(num_scenes: int, reporter: ProgressReporter | None = None) -> Callable[[int, Scene], None]:
+    """A callback for loops over scenes that tells ``reporter`` how many are done."""
+    from diffdrive.evaluation.scoring import Progress
+
+    show = reporter or ProgressReporter()
+
+    def tell(done: int, scene: Scene | None) -> None:
+        show(Progress(num_scenes=num_scenes, num_done=done, num_kept=0, num_failed=0))
+
+    tell(0, None)  # the clock starts before the first scene
+    return tell
 
 
 def describe_progress(progress: Progress, elapsed_s: float) -> str:

@@ -63,11 +63,6 @@ class ScoringJob:
     def needs_sensors(self) -> bool:
         return any(entrant.needs_sensors for entrant in self.entrants)
 
-    @property
-    def num_rows(self) -> int:
-        """One for each scene, planner and metric."""
-        return len(self.tokens) * len(self.entrants) * len(self.metrics)
-
     def chunks(self) -> tuple[Chunk, ...]:
         """The units of work."""
         pairs = any("extended_comfort" in rules.sub_scores for rules in self.rules)

@@ -17,6 +17,7 @@ from diffdrive.cli import evaluate as evaluate_verb
 from diffdrive.cli import plan as plan_verb
 from diffdrive.cli import source_options
 from diffdrive.cli.main import main
+from diffdrive.cli.progress import ProgressReporter, scene_progress
 from diffdrive.contracts import InputError
 from diffdrive.evaluation import Candidate, evaluate, sections
 from diffdrive.evaluation.lineup import PLANNERS, lineup
@@ -222,11 +223,11 @@ def test_scenes_are_chosen_evenly() -> None:
 
 def test_progress_is_rare_but_always_ends(capsys: pytest.CaptureFixture[str]) -> None:
     ticks = iter([0.0, 1.0, 6.0, 7.0])
-    show = evaluate_verb.progress(3, every_s=5.0, clock=lambda: next(ticks))
+    show = scene_progress(3, ProgressReporter(every_s=5.0, clock=lambda: next(ticks)))
     scene = TinySource().load("near")
     for done in (1, 2, 3):
         show(done, scene)
-    assert capsys.readouterr().err.splitlines() == ["  2 of 3 scenes, 6 s", "  3 of 3 scenes, 7 s"]
+    assert capsys.readouterr().err.splitlines() == ["  2 of 3 scenes, 6 s, about 3 s left", "  3 of 3 scenes, 7 s"]
 
 
 def test_verbs_and_lineup_name_the_same_planners() -> None:

@@ -11,6 +11,7 @@ from diffdrive.geometry.se2 import rotate
 from diffdrive.log123d.write import LogRecord
 from diffdrive.log123d.write_sensors import SensorFrame
 from diffdrive.scene import Agents, EgoState, Observation, Scene, VectorMap
+from diffdrive.world.conditions import conditions_of
 from diffdrive.world.render import Studio, Town, build_town, town_seed
 
 SENSOR_INTERVAL_S = 0.5
@@ -20,9 +21,10 @@ def with_sensors(record: LogRecord, studio: Studio, town: Town, seed: int) -> Lo
     """``record`` with three cameras and a sweep every ``SENSOR_INTERVAL_S``. The same arguments draw the same sensors."""
     times_s = (record.timestamps_us - record.timestamps_us[0]) * 1e-6
     frames = np.searchsorted(times_s, np.arange(0.0, times_s[-1] + 1e-6, SENSOR_INTERVAL_S) - 1e-6)
+    light = conditions_of(record.name)
     sensors = {}
     for frame in np.unique(frames[frames < len(times_s)]).tolist():
-        shot = studio.shoot(town, scene_at(record, frame), np.random.default_rng([seed, frame]))
+        shot = studio.shoot(town, scene_at(record, frame), np.random.default_rng([seed, frame]), conditions=light)
         sensors[frame] = SensorFrame(cameras=shot.cameras, lidar=shot.lidar)
     return replace(record, sensors=sensors)
 

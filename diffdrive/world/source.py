@@ -18,6 +18,7 @@ from diffdrive.files import written_aside
 from diffdrive.scene import Modality, Scene, VectorMap
 from diffdrive.sources.arrow123d import Arrow123dSource, SceneInfo
 from diffdrive.vehicle import VehicleDimensions
+from diffdrive.world.conditions import conditions_of
 from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_LIDAR, SPEC_VERSION, Studio, Town, build_town, town_seed
 from diffdrive.world.render.archive import Sensors, pack, unpack
 
@@ -133,7 +134,8 @@ class WorldSource:
             except (OSError, ValueError) as error:
                 _log.warning("Rendering scene %s again, its cache file %s is damaged: %s", token, path.name, error)
         rng = np.random.default_rng(int(content_key[:16], 16))
-        shot = studio.shoot(self.town(token), scene, rng, rig=NUPLAN_FRONT_RIG, lidar=NUPLAN_LIDAR)
+        light = conditions_of(scene.log_name)
+        shot = studio.shoot(self.town(token), scene, rng, conditions=light, rig=NUPLAN_FRONT_RIG, lidar=NUPLAN_LIDAR)
         content = pack(Sensors(cameras=shot.cameras, lidar=shot.lidar))
         if path is not None:
             with written_aside(path) as aside:
@@ -156,7 +158,8 @@ class WorldSource:
                 "Load it with sensors=False, or use logs that hold a map or sensors."
             )
         names = [
-            f"look {SPEC_VERSION}", repr(NUPLAN_FRONT_RIG), repr(NUPLAN_LIDAR), scene.location, self._map_digest(world_map),
+            f"look {SPEC_VERSION}", repr(NUPLAN_FRONT_RIG), repr(NUPLAN_LIDAR), repr(conditions_of(scene.log_name)),
+            scene.location, self._map_digest(world_map),
             *agents.track_tokens, *(kind.value for kind in agents.kinds),
             *(f"{light.lane_id}={light.state.value}" for light in scene.traffic_lights),
         ]  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from diffdrive.scene import CameraFrame, CameraId
+from diffdrive.world.conditions import NOON, Conditions
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.extra import need
 from diffdrive.world.render.mesh import Mesh
@@ -44,7 +45,12 @@ class EmbreeRenderer:
         self._towns = towns if towns is not None else TownRays()
 
     def render(
-        self, town: Town, moving: Mesh, ego_pose: np.ndarray, rig: Sequence[Camera] = NUPLAN_FRONT_RIG
+        self,
+        town: Town,
+        moving: Mesh,
+        ego_pose: np.ndarray,
+        rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
+        conditions: Conditions = NOON,
     ) -> Mapping[CameraId, CameraFrame]:
         """One image per camera of ``rig``; ``moving`` and ``ego_pose`` [3] are in the town frame."""
         stage = self._towns.stage(town, moving)

@@ -13,6 +13,7 @@ import numpy as np
 from diffdrive.contracts import InputError
 from diffdrive.geometry import invert_transform
 from diffdrive.scene import CameraFrame, CameraId
+from diffdrive.world.conditions import NOON, Conditions
 from diffdrive.world.render import shaders
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.extra import need
@@ -60,7 +61,12 @@ class GlRenderer:
         return str(self._ctx.info["GL_RENDERER"])
 
     def render(
-        self, town: Town, moving: Mesh, ego_pose: np.ndarray, rig: Sequence[Camera] = NUPLAN_FRONT_RIG
+        self,
+        town: Town,
+        moving: Mesh,
+        ego_pose: np.ndarray,
+        rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
+        conditions: Conditions = NOON,
     ) -> Mapping[CameraId, CameraFrame]:
         """One image per camera of ``rig``; ``moving`` and ``ego_pose`` [3] are in the town frame."""
         # Several contexts may be open in one process; calls go to the current one, so each drawing makes its own current.

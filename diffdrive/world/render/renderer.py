@@ -10,6 +10,7 @@ import numpy as np
 
 from diffdrive.contracts import InputError
 from diffdrive.scene import CameraFrame, CameraId
+from diffdrive.world.conditions import NOON, Conditions
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.embree import EmbreeRenderer
 from diffdrive.world.render.gl import GlRenderer
@@ -30,7 +31,12 @@ class Renderer(Protocol):
         """What does the drawing, for the log."""
 
     def render(
-        self, town: Town, moving: Mesh, ego_pose: np.ndarray, rig: Sequence[Camera] = NUPLAN_FRONT_RIG
+        self,
+        town: Town,
+        moving: Mesh,
+        ego_pose: np.ndarray,
+        rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
+        conditions: Conditions = NOON,
     ) -> Mapping[CameraId, CameraFrame]:
         """One image per camera; ``moving`` and ``ego_pose`` [3] are in the town frame."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from diffdrive.geometry import to_world
 from diffdrive.scene import CameraFrame, CameraId, LidarSweep, Scene
+from diffdrive.world.conditions import NOON, Conditions
 from diffdrive.world.render.actors import agents_mesh
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.embree import EmbreeRenderer, TownRays
@@ -53,6 +54,7 @@ class Studio:
         scene: Scene,
         rng: np.random.Generator,
         *,
+        conditions: Conditions = NOON,
         rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
         lidar: LidarRig = NUPLAN_LIDAR,
     ) -> Shot:
@@ -60,5 +62,5 @@ class Studio:
         moving = moving_mesh(town, scene)
         ego_pose = town.from_world(scene.world_from_ego)
         sweep = scan(self._rays.stage(town, moving), ego_pose, rng, rig=lidar)
-        cameras = self.renderer.render(town, moving, ego_pose, rig)
+        cameras = self.renderer.render(town, moving, ego_pose, rig, conditions)
         return Shot(cameras=cameras, lidar=sweep.sweep, lidar_objects=sweep.objects)

@@ -35,6 +35,9 @@ class Approach:
 
     from_junction: str
     to_junction: str
+    opposite_edge_id: str | None
+    """The other direction of the same street; None where traffic goes one way only."""
+
     parking_strip: np.ndarray | None
     """[K, 2] centre line of the parking strip, or None."""
 
@@ -218,8 +221,13 @@ class _Reader:
             length=float(edge.getLength()),
             from_junction=nodes[0].getID(),
             to_junction=nodes[1].getID(),
+            opposite_edge_id=self._opposite(edge),
             parking_strip=_shape(parked[0]) if parked else None,
         )
+
+    def _opposite(self, edge: Any) -> str | None:
+        back = f"{edge.getToNode().getID()}-{edge.getFromNode().getID()}"
+        return back if back in self.groups else None
 
 
 def _is_driven(lane: Any) -> bool:

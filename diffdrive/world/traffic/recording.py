@@ -12,6 +12,7 @@ import numpy as np
 from diffdrive.contracts import Axes, InputError, frozen_array
 from diffdrive.scene import AgentKind, LightState, TrafficLight
 from diffdrive.vehicle import PACIFICA
+from diffdrive.world.events import Event
 from diffdrive.world.roads import RoadNetwork
 from diffdrive.world.traffic.demand import EGO_TYPE, ROAD_USERS, RoadUser, TrafficConfig, demand_xml
 from diffdrive.world.traffic.lift import lift_vehicle, lift_walker
@@ -69,6 +70,9 @@ class Recording:
 
     collisions: tuple[tuple[int, str], ...]
     """Step and token of who was involved, by SUMO's own check."""
+
+    events: tuple[Event, ...] = ()
+    """What happened by script."""
 
     @property
     def ego_candidates(self) -> tuple[Track, ...]:

@@ -44,6 +44,7 @@ def network() -> RoadNetwork:
             length=STREET_M,
             from_junction=str(k - 1),
             to_junction=str(k),
+            opposite_edge_id=None,
             parking_strip=np.array([[0.0, -3.0], [STREET_M, -3.0]]) if k == 0 else None,
         )
     return RoadNetwork(vector_map=VectorMap(lanes=tuple(lanes)), approaches=streets, lane_of={}, signals={})

@@ -8,6 +8,7 @@ import numpy as np
 from diffdrive.log123d.write import LogRecord
 from diffdrive.scene import AgentKind, Agents, LidarSweep, LightState, Scene, TrafficLight
 from diffdrive.vehicle import PACIFICA
+from diffdrive.world.conditions import Conditions
 from diffdrive.world.record_sensors import scene_at, with_sensors
 
 FRAMES = 21
@@ -43,7 +44,7 @@ class FakeStudio:
     def __init__(self) -> None:
         self.scenes: list[Scene] = []
 
-    def shoot(self, town: Any, scene: Scene, rng: np.random.Generator) -> SimpleNamespace:
+    def shoot(self, town: Any, scene: Scene, rng: np.random.Generator, conditions: Conditions) -> SimpleNamespace:
         self.scenes.append(scene)
         points = rng.uniform(size=(3, 3)).astype(np.float32)
         return SimpleNamespace(cameras={}, lidar=LidarSweep(points=points))

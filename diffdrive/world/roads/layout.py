@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,16 @@ import numpy as np
 from diffdrive.contracts import InputError
 
 Node = tuple[int, int]
+
+
+class StreetKind(enum.Enum):
+    """What a street is for; the value is the type of its edges in SUMO."""
+
+    MINOR = "minor"
+    ARTERIAL = "arterial"
+    RING = "ring"
+    EXPRESSWAY = "expressway"
+    RAMP = "ramp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ import numpy as np
 from diffdrive.contracts import InputError
 from diffdrive.geometry import Polyline
 from diffdrive.scene import Lane, VectorMap
+from diffdrive.world.roads.layout import StreetKind
 from diffdrive.world.roads.surfaces import areas_of_town, lines_of_town, offset_polyline, simplified, surfaces_of_town
 
 
@@ -38,8 +39,30 @@ class Approach:
     opposite_edge_id: str | None
     """The other direction of the same street; None where traffic goes one way only."""
 
+    speed_limit: float
+    """Metres per second."""
+
+    is_ring: bool = False
+    """A piece of a roundabout: nobody starts, ends, parks or waits here."""
+
+    is_ramp: bool = False
+    """Leads onto an expressway or off it: no trip ends, no parking, nobody on foot."""
+
+    is_expressway: bool = False
+    """A carriageway of an expressway: cars only, no parking, nobody on foot or on a bicycle."""
+
     parking_strip: np.ndarray | None
     """[K, 2] centre line of the parking strip, or None."""
+
+    @property
+    def num_lanes(self) -> int:
+        """Driving lanes."""
+        return len(self.lane_ids)
+
+    @property
+    def is_trip_end(self) -> bool:
+        """Whether a trip may begin or end here: on a street of the town, not in a roundabout and not on an expressway."""
+        return not (self.is_ring or self.is_ramp or self.is_expressway)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +245,10 @@ class _Reader:
             from_junction=nodes[0].getID(),
             to_junction=nodes[1].getID(),
             opposite_edge_id=self._opposite(edge),
+            speed_limit=float(edge.getSpeed()),
+            is_ring=edge.getType() == StreetKind.RING.value,
+            is_ramp=edge.getType() == StreetKind.RAMP.value,
+            is_expressway=edge.getType() == StreetKind.EXPRESSWAY.value,
             parking_strip=_shape(parked[0]) if parked else None,
         )
 

@@ -45,6 +45,7 @@ def network() -> RoadNetwork:
             from_junction=str(k - 1),
             to_junction=str(k),
             opposite_edge_id=None,
+            speed_limit=13.89,
             parking_strip=np.array([[0.0, -3.0], [STREET_M, -3.0]]) if k == 0 else None,
         )
     return RoadNetwork(vector_map=VectorMap(lanes=tuple(lanes)), approaches=streets, lane_of={}, signals={})

@@ -145,6 +145,7 @@ class LogReader:
             pose=planar_pose(_matrix(state.imu_se3) @ self._imu_from_body),
             velocity=velocity[:2],
             acceleration=acceleration[:2],
+            yaw_rate=float(turn[2]),
         )
 
     def agents(self, iteration: int) -> Agents:

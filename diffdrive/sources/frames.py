@@ -15,6 +15,7 @@ def ego_in_frame(state: EgoState, world_from_ego: np.ndarray) -> EgoState:
         pose=to_local(state.pose, world_from_ego),
         velocity=state.velocity,
         acceleration=state.acceleration,
+        yaw_rate=state.yaw_rate,
     )
 
 

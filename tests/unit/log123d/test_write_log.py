@@ -108,6 +108,7 @@ def test_ego_agents_and_lights_come_back(log: LogReader) -> None:
         ego, seen = log.ego(k), log.agents(k)
         np.testing.assert_allclose(ego.pose, given.poses[k], atol=1e-9)
         np.testing.assert_allclose(ego.velocity, given.velocities[k], atol=1e-9)
+        assert ego.yaw_rate == pytest.approx(given.yaw_rates[k], abs=1e-9)
         np.testing.assert_allclose(ego.acceleration, given.accelerations[k], atol=1e-9)
         assert (seen.track_tokens, seen.kinds) == (given.agents[k].track_tokens, given.agents[k].kinds)
         for name in ("boxes", "vertical", "velocities"):

@@ -94,6 +94,13 @@ def test_agents_select_keeps_rows_together() -> None:
     assert len(Agents.none()) == 0
 
 
+def test_an_ego_turns_at_a_finite_rate() -> None:
+    still = ego(0)
+    assert still.yaw_rate == 0.0
+    with pytest.raises(InputError, match="yaw_rate must be finite"):
+        dataclasses.replace(still, yaw_rate=float("nan"))
+
+
 def test_camera_and_lidar_reject_what_a_sensor_cannot_give() -> None:
     good = {"intrinsics": np.eye(3), "ego_from_camera": np.eye(4)}
     with pytest.raises(InputError, match="uint8"):

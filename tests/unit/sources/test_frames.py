@@ -37,7 +37,10 @@ def test_a_box_on_the_climbing_road_stands_on_the_ego_plane() -> None:
 
 
 def test_an_ego_state_moves_its_pose_and_keeps_its_own_axes() -> None:
-    state = EgoState(timestamp_us=5, pose=POSE + [0, 0, 0.1], velocity=np.array([3.0, 1.0]), acceleration=np.array([0.5, 0.2]))
+    state = EgoState(
+        timestamp_us=5, pose=POSE + [0, 0, 0.1], velocity=np.array([3, 1]), acceleration=np.array([0.5, 0.2]), yaw_rate=0.3
+    )
     local = ego_in_frame(state, POSE)
     np.testing.assert_allclose(local.pose, [0, 0, 0.1], atol=1e-12)
     assert (local.timestamp_us, local.velocity.tolist(), local.acceleration.tolist()) == (5, [3.0, 1.0], [0.5, 0.2])
+    assert local.yaw_rate == 0.3

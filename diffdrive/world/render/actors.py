@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -54,7 +55,7 @@ def body_mesh(kind: AgentKind, token: str, length: float, width: float, height: 
         mesh = _furniture(kind, rng, length, width, height)
     reach = np.array([length / 2, width / 2, height])
     inside = np.clip(mesh.triangles, [-reach[0], -reach[1], 0.0], reach)
-    return Mesh(triangles=inside, materials=mesh.materials, colours=mesh.colours, objects=mesh.objects)
+    return replace(mesh, triangles=inside)
 
 
 def _car(rng: np.random.Generator, length: float, width: float, height: float) -> Mesh:
@@ -192,7 +193,7 @@ def _cyclist(rng: np.random.Generator, length: float, width: float, height: floa
     hip = 0.45 * height
     seated[..., 0] += np.clip(seated[..., 2] - hip, 0.0, None) * 0.42 - 0.16 * length
     seated[..., 2] = height - (0.9 * height - seated[..., 2]) * (height - 0.28 * height * 0.6) / (0.9 * height)
-    parts.append(Mesh(triangles=seated, materials=rider.materials, colours=rider.colours, objects=rider.objects))
+    parts.append(replace(rider, triangles=seated))
     return joined(parts)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,17 +20,25 @@ class Material(enum.IntEnum):
     """How a surface takes light; the values are shared with the shader."""
 
     GROUND = 0
-    """Rough: grass, asphalt, pavement. Speckled near the eye."""
+    """Grass and bare earth."""
     MATTE = 1
     PAINT = 2
     """Car paint: mirrors a little of the sky."""
     GLASS = 3
     """Mirrors much of the sky."""
     FACADE = 4
-    """A wall with rows of windows."""
+    """A wall with rows of windows; the pattern says which windows and which wall."""
     LAMP = 5
     """Shines by itself."""
     LEAF = 6
+    ASPHALT = 7
+    """Road, with stains, cracks and repairs; wet in the rain."""
+    PAVING = 8
+    """Slabs; wet in the rain."""
+    MARKING = 9
+    """Paint on the road, worn by wheels."""
+    SIGN = 10
+    """Foil that throws light back to where it came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,12 @@ class Mesh:
     objects: np.ndarray
     """[T] row of the agent, or ``NO_OBJECT``, int32."""
 
+    patterns: np.ndarray
+    """[T] which of its material's patterns, 0 to 15, uint8."""
+
+    along: np.ndarray
+    """[T, 3] of walls: how many windows each corner is from the wall's left end, float32. Otherwise 0."""
+
     def __post_init__(self) -> None:
         axes = Axes("Mesh")
         for name, contract, dtype in (
@@ -56,6 +70,8 @@ class Mesh:
             ("materials", "T", np.uint8),
             ("colours", "T 3", np.float32),
             ("objects", "T", np.int32),
+            ("patterns", "T", np.uint8),
+            ("along", "T 3", np.float32),
         ):
             array = frozen_array(getattr(self, name), dtype)
             axes.check(name, array, contract)
@@ -77,11 +93,18 @@ class Mesh:
         turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
         corners = self.triangles @ turn + np.array([pose[0], pose[1], z])
         owners = np.full(len(self), object_row, dtype=np.int32)
-        return Mesh(triangles=corners, materials=self.materials, colours=self.colours, objects=owners)
+        return replace(self, triangles=corners, objects=owners)
 
 
-def coloured(triangles: np.ndarray, material: Material, colour: Sequence[float] | np.ndarray) -> Mesh:
-    """A mesh of one material; ``colour`` is [3], or [T, 3] for a colour per triangle."""
+def coloured(
+    triangles: np.ndarray,
+    material: Material,
+    colour: Sequence[float] | np.ndarray,
+    *,
+    pattern: int = 0,
+    along: np.ndarray | None = None,
+) -> Mesh:
+    """A mesh of one material; ``colour`` is [3], or [T, 3] for a colour per triangle; ``along`` [T, 3] is for walls."""
     triangles = np.asarray(triangles, dtype=np.float32).reshape(-1, 3, 3)
     count = len(triangles)
     return Mesh(
@@ -89,6 +112,8 @@ def coloured(triangles: np.ndarray, material: Material, colour: Sequence[float] 
         materials=np.full(count, int(material), dtype=np.uint8),
         colours=np.array(np.broadcast_to(np.asarray(colour, dtype=np.float32), (count, 3))),
         objects=np.full(count, NO_OBJECT, dtype=np.int32),
+        patterns=np.full(count, pattern, dtype=np.uint8),
+        along=np.zeros((count, 3), dtype=np.float32) if along is None else along,
     )
 
 
@@ -101,4 +126,6 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
         materials=np.concatenate([mesh.materials for mesh in meshes]),
         colours=np.concatenate([mesh.colours for mesh in meshes]),
         objects=np.concatenate([mesh.objects for mesh in meshes]),
+        patterns=np.concatenate([mesh.patterns for mesh in meshes]),
+        along=np.concatenate([mesh.along for mesh in meshes]),
     )

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from diffdrive.world.curation import CurationConfig, Window, choose_windows
 from diffdrive.world.manifest import manifest_path, read_manifest, versions, write_manifest
 from diffdrive.world.roads import RoadNetwork, TownConfig, build_network, lay_out, plan_route, read_network
 from diffdrive.world.traffic import Recording, Track, TrafficConfig, record
-from diffdrive.world.traffic.parking import parked_cars
+from diffdrive.world.traffic.demand import OCCUPANCY_FACTORS, demand_level
 from diffdrive.world.traffic.recording import INTERVAL_S
+from diffdrive.world.traffic.standing import parked_cars
 
 DATASET = "drivetown"
 STEP_US = round(INTERVAL_S * 1e6)
@@ -82,7 +83,8 @@ def simulate_town(seed: int, config: WorldConfig) -> Town:
         network_file = build_network(lay_out(seed, config.town), Path(folder))
         network = read_network(network_file)
         recording = record(network, network_file, seed, config.traffic)
-    parked = parked_cars(network, seed, config.town.parking_occupancy, recording.steps)
+    occupancy = min(0.95, config.town.parking_occupancy * OCCUPANCY_FACTORS[demand_level(seed, config.traffic)])
+    parked = parked_cars(network, seed, occupancy, recording.steps)
     first_step = round(config.traffic.warm_up_s / INTERVAL_S)
     windows = choose_windows(recording, parked, network.vector_map, config.curation, first_step)
     if not windows:
@@ -260,10 +262,20 @@ def _route(town: Town, window: Window, ego: np.ndarray) -> np.ndarray:
     lane = window.track.lane_ids[window.first_step - window.track.first_step]
     # Inside a junction the route is planned from the street before it.
     start = lane if lane in edge_of else lanes[lane].predecessor_ids[0]
-    edges = list(window.track.edge_ids)
-    line = plan_route(town.network, edges[edges.index(edge_of[start]) :], start, beyond_m=ROUTE_BEYOND_M)
+    driven = [edge_of.get(lane, "") for lane in window.track.lane_ids[: window.first_step + 1 - window.track.first_step]]
+    edges = _rest_of_trip(window.track.edge_ids, [*driven, edge_of[start]])
+    line = plan_route(town.network, edges, start, beyond_m=ROUTE_BEYOND_M)
     here = Polyline(line[:300]).project(ego[0, :2])[0]
     whole = Polyline(line)
     # As far as one could get at any speed limit, and no farther: the length says nothing about what was driven.
     end = here + (window.last_step - window.first_step) * INTERVAL_S * TOP_SPEED + ROUTE_BEYOND_M
     return whole.interpolate(np.arange(max(0.0, here - ROUTE_BEHIND_M), min(end, whole.length), 1.0))[:, :2]
+
+
+def _rest_of_trip(edge_ids: Sequence[str], driven: Iterable[str]) -> list[str]:
+    """The planned streets from the one reached on. A trip may use a street twice, so the drive so far is followed."""
+    reached = 0
+    for edge in driven:
+        if edge and edge != edge_ids[reached]:
+            reached = edge_ids.index(edge, reached + 1)
+    return list(edge_ids[reached:])

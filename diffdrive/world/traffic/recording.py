@@ -14,8 +14,9 @@ from diffdrive.scene import AgentKind, LightState, TrafficLight
 from diffdrive.vehicle import PACIFICA
 from diffdrive.world.events import Event
 from diffdrive.world.roads import RoadNetwork
-from diffdrive.world.traffic.demand import EGO_TYPE, ROAD_USERS, RoadUser, TrafficConfig, demand_xml
+from diffdrive.world.traffic.demand import TrafficConfig, demand_xml
 from diffdrive.world.traffic.lift import lift_vehicle, lift_walker
+from diffdrive.world.traffic.road_users import EGO_TYPE, ROAD_USERS, RoadUser
 
 INTERVAL_S = 0.1
 # Where the rear axle of any four-wheeled body is put, as a share of its length behind the centre: as on the ego vehicle.
@@ -77,7 +78,7 @@ class Recording:
     @property
     def ego_candidates(self) -> tuple[Track, ...]:
         """Tracks of vehicles with the ego vehicle's body."""
-        return tuple(track for track in self.tracks if track.type_name == EGO_TYPE)
+        return tuple(track for track in self.tracks if track.type_name.startswith(EGO_TYPE))
 
 
 def record(network: RoadNetwork, network_file: Path, seed: int, config: TrafficConfig) -> Recording:

@@ -29,11 +29,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_seeds_count_on_and_overrides_arrive(asked: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     recipe = tmp_path / "busy.yaml"
-    recipe.write_text("traffic: {car_interval_s: 3.5}\n")
+    recipe.write_text("traffic: {cars_per_lane_km: 3.5}\n")
     words = ["world", "generate", "--out", str(tmp_path / "out"), "--towns", "3", "--seed", "5", "--split", "val"]
     assert main([*words, "--config", str(recipe), "--set", "curation.logs_per_town=4", "--workers", "2"]) == 0
     assert asked["seeds"] == [5, 6, 7] and asked["split"] == "val" and asked["workers"] == 2
-    assert asked["config"].traffic.car_interval_s == 3.5 and asked["config"].curation.logs_per_town == 4
+    assert asked["config"].traffic.cars_per_lane_km == 3.5 and asked["config"].curation.logs_per_town == 4
     assert "6 logs of 3 towns (val)" in capsys.readouterr().out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,12 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from diffdrive.configuration import build
 from diffdrive.contracts import Axes, InputError, frozen_array
+from diffdrive.geometry import Polyline
 from diffdrive.scene import AgentKind, LightState, TrafficLight
 from diffdrive.vehicle import PACIFICA
 from diffdrive.world.events import Event
 from diffdrive.world.roads import RoadNetwork
 from diffdrive.world.traffic.demand import TrafficConfig, demand_xml
+from diffdrive.world.traffic.events import EventConfig, EventPlan, plan_events, write_plan
+from diffdrive.world.traffic.events.aftermath import shifted_front
+from diffdrive.world.traffic.events.sites import Prop
+from diffdrive.world.traffic.events.story import Happening
 from diffdrive.world.traffic.lift import lift_vehicle, lift_walker
 from diffdrive.world.traffic.road_users import EGO_TYPE, ROAD_USERS, RoadUser
 
@@ -81,11 +88,16 @@ class Recording:
         return tuple(track for track in self.tracks if track.type_name.startswith(EGO_TYPE))
 
 
-def record(network: RoadNetwork, network_file: Path, seed: int, config: TrafficConfig) -> Recording:
-    """Simulate the town's traffic and lift it. Raises ``InputError`` where SUMO is missing or fails."""
-    routes, output = network_file.with_name("town.rou.xml"), network_file.with_name("run.npz")
-    routes.write_text(demand_xml(network, seed, config))
-    command = [sys.executable, "-m", "diffdrive.world.traffic.sumo_process", str(network_file), str(routes), str(output)]
+def record(
+    network: RoadNetwork, network_file: Path, seed: int, config: TrafficConfig, events: EventConfig | None = None
+) -> Recording:
+    """Simulate the town's traffic, with scripted events, and lift it. Raises ``InputError`` where SUMO is missing or fails."""
+    plan = plan_events(network, seed, events or EventConfig())
+    files = [network_file.with_name(name) for name in ("town.rou.xml", "events.json", "run.npz")]
+    files[0].write_text(demand_xml(network, seed, config))
+    write_plan(files[1], plan)
+    output = files[2]
+    command = [sys.executable, "-m", "diffdrive.world.traffic.sumo_process", str(network_file), *map(str, files)]
     # SUMO takes a positive 31-bit seed.
     command += [str(seed % (2**31 - 1)), str(config.duration_s), str(INTERVAL_S)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -95,10 +107,10 @@ def record(network: RoadNetwork, network_file: Path, seed: int, config: TrafficC
         )
         raise InputError(f"SUMO could not run the town of seed {seed}: {done.stderr.strip()[-500:]} {way_out}")
     with np.load(output) as run:
-        return _recording(network, {name: run[name] for name in run.files})
+        return _recording(network, plan, {name: run[name] for name in run.files})
 
 
-def _recording(network: RoadNetwork, run: dict[str, np.ndarray]) -> Recording:
+def _recording(network: RoadNetwork, plan: EventPlan, run: dict[str, np.ndarray]) -> Recording:
     rows = run["rows"]
     order = np.lexsort((rows[:, 1], rows[:, 0]))
     rows = rows[order]
@@ -110,12 +122,50 @@ def _recording(network: RoadNetwork, run: dict[str, np.ndarray]) -> Recording:
         piece = rows[starts[index] : starts[index + 1]]
         if len(piece) >= MIN_STEPS:
             edges = tuple(str(run["routes"][index]).split())
+            piece = _led_round(network, plan, str(run["types"][index]), piece, lanes)
             tracks.append(_track(str(token), str(run["types"][index]), piece, lanes, edges))
     names = {str(name): k for k, name in enumerate(run["signal_names"])}
     lights = _lights(network, names, [str(state) for state in run["signals"]])
     tokens = [str(token) for token in run["users"]]
     collisions = tuple((int(step), tokens[who]) for step, *pair in run["collisions"] for who in pair if who >= 0)
-    return Recording(steps=len(lights), tracks=tuple(tracks), lights=lights, collisions=collisions)
+    tracks += [_standing(prop, len(lights)) for site in plan.bottlenecks for prop in site.props]
+    told = [build(Happening, value) for value in json.loads(str(run["happenings"]))]
+    events = tuple(_event(happening) for happening in told)
+    return Recording(steps=len(lights), tracks=tuple(tracks), lights=lights, collisions=collisions, events=events)
+
+
+def _led_round(network: RoadNetwork, plan: EventPlan, type_name: str, rows: np.ndarray, lanes: list[str]) -> np.ndarray:
+    """The rows of one vehicle, moved aside where its lane is blocked."""
+    names, user = np.array([lanes[int(k)] for k in rows[:, 6]]), ROAD_USERS[type_name]
+    for site in plan.bottlenecks:
+        on = names == site.lane_id
+        lane = network.vector_map.lane(site.lane_id) if on.any() else None
+        if lane is not None:
+            rows = rows.copy()
+            line = Polyline(lane.centerline)
+            rows[on, 2:4] = shifted_front(rows[on, 2:4], site, line, length=user.length, width=user.width)
+    return rows
+
+
+def _standing(prop: Prop, steps: int) -> Track:
+    return Track(
+        token=prop.token,
+        type_name=prop.type_name,
+        kind=prop.kind,
+        first_step=0,
+        poses=np.broadcast_to(np.array(prop.pose), (steps, 3)),
+        size=prop.size,
+    )
+
+
+def _event(happening: Happening) -> Event:
+    return Event(
+        kind=happening.kind,
+        tokens=happening.tokens,
+        first_step=round(happening.first_s / INTERVAL_S),
+        last_step=round(happening.last_s / INTERVAL_S),
+        place=np.array(happening.place),
+    )
 
 
 def _track(token: str, type_name: str, rows: np.ndarray, lanes: list[str], edges: tuple[str, ...]) -> Track:

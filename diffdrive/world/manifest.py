@@ -10,6 +10,7 @@ from typing import Any
 
 from diffdrive.contracts import InputError
 from diffdrive.files import written_aside
+from diffdrive.world.fingerprint import generator_fingerprint
 
 PACKAGES = ("diffdrive", "eclipse-sumo", "libsumo", "py123d", "numpy", "shapely")
 
@@ -20,8 +21,8 @@ def manifest_path(root: Path, location: str) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what shapes the data; '-' for what is not installed."""
-    found = {}
+    """Installed versions of what shapes the data; '-' for what is not installed. The generator itself by its fingerprint."""
+    found = {"generator": generator_fingerprint()}
     for name in PACKAGES:
         try:
             found[name] = metadata.version(name)

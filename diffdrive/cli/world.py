@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from diffdrive.cli import world_view
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Register the verb."""
@@ -20,6 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     generate.add_argument("--workers", type=int, default=1, help="towns made at the same time (default 1)")
     generate.add_argument("--sensors", action="store_true", help="write images and sweeps into the logs (else rendered later)")
     generate.set_defaults(run=run)
+    world_view.add_parser(verbs)
 
 
 def run(args: argparse.Namespace) -> int:

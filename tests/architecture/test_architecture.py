@@ -22,6 +22,7 @@ HOMES = {
     "embreex": ("diffdrive/world/render/",),
     "moderngl": ("diffdrive/world/render/",),
     "matplotlib": ("diffdrive/viz/",),
+    "rerun": ("diffdrive/viz/",),
     "onnx": ("diffdrive/runtime/export/",),
     "onnxscript": ("diffdrive/runtime/export/",),
     "onnxruntime": ("diffdrive/runtime/export/",),

@@ -178,8 +178,8 @@ def _seen(records: list[LogRecord], town: Town, config: WorldConfig) -> Iterator
     from diffdrive.world.record_sensors import Studio, open_town, with_sensors
 
     studio, surroundings = Studio(), open_town(location_of(town.seed), town.network.vector_map)
-    for number, log in enumerate(records):
-        yield with_sensors(log, studio, surroundings, seed=town.seed * 1000 + number)
+    for log in records:
+        yield with_sensors(log, studio, surroundings)
 
 
 def _log_record(town: Town, number: int, config: WorldConfig, split: str) -> LogRecord:

@@ -13,18 +13,20 @@ from diffdrive.log123d.write_sensors import SensorFrame
 from diffdrive.scene import Agents, EgoState, Observation, Scene, VectorMap
 from diffdrive.world.conditions import conditions_of
 from diffdrive.world.render import Studio, Town, build_town, town_seed
+from diffdrive.world.render.studio import sweep_errors
 
 SENSOR_INTERVAL_S = 0.5
 
 
-def with_sensors(record: LogRecord, studio: Studio, town: Town, seed: int) -> LogRecord:
-    """``record`` with three cameras and a sweep every ``SENSOR_INTERVAL_S``. The same arguments draw the same sensors."""
+def with_sensors(record: LogRecord, studio: Studio, town: Town) -> LogRecord:
+    """``record`` with three cameras and a sweep every ``SENSOR_INTERVAL_S``: those that a reader of the log would render."""
     times_s = (record.timestamps_us - record.timestamps_us[0]) * 1e-6
     frames = np.searchsorted(times_s, np.arange(0.0, times_s[-1] + 1e-6, SENSOR_INTERVAL_S) - 1e-6)
     light = conditions_of(record.name)
     sensors = {}
     for frame in np.unique(frames[frames < len(times_s)]).tolist():
-        shot = studio.shoot(town, scene_at(record, frame), np.random.default_rng([seed, frame]), conditions=light)
+        scene = scene_at(record, frame)
+        shot = studio.shoot(town, scene, sweep_errors(scene), conditions=light)
         sensors[frame] = SensorFrame(cameras=shot.cameras, lidar=shot.lidar)
     return replace(record, sensors=sensors)
 
@@ -42,6 +44,7 @@ def scene_at(record: LogRecord, frame: int) -> Scene:
         pose=np.zeros(3),
         velocity=record.velocities[frame],
         acceleration=record.accelerations[frame],
+        yaw_rate=float(record.yaw_rates[frame]),
     )
     seen = Agents(
         track_tokens=agents.track_tokens,

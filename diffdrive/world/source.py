@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
+import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from diffdrive.contracts import InputError
 from diffdrive.files import written_aside
@@ -19,23 +17,33 @@ from diffdrive.scene import Modality, Scene, VectorMap
 from diffdrive.sources.arrow123d import Arrow123dSource, SceneInfo
 from diffdrive.vehicle import VehicleDimensions
 from diffdrive.world.conditions import conditions_of
-from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_LIDAR, SPEC_VERSION, Studio, Town, build_town, town_seed
+from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_LIDAR, Camera, LidarRig, Studio, Town, build_town, town_seed
 from diffdrive.world.render.archive import Sensors, pack, unpack
+from diffdrive.world.render.studio import motion_of, sweep_errors
+from diffdrive.world.sensor_key import MapDigests, sensor_key
 
 _log = logging.getLogger(__name__)
 _TOWNS_KEPT = 24
-_MAPS_KNOWN = 128
 
 
 class WorldSource:
-    """An ``Arrow123dSource`` whose scenes get three front cameras and a LiDAR, implementing ``scene.SceneSource``.
+    """An ``Arrow123dSource`` whose scenes get cameras and a LiDAR, implementing ``scene.SceneSource``.
 
-    Logs that hold images and sweeps keep theirs. Everything rendered is a function of the scene, the map and the
-    location's name. Travels to other processes (pickle); each opens its own renderer. With ``fork``, load no sensors in
-    the parent first: an OpenGL context does not survive it.
+    Logs that hold images and sweeps keep theirs. Everything rendered is a function of the scene's present, the map and the
+    location's name: sources with other windows share a cache. Travels to other processes (pickle); each opens its own
+    renderer. With ``fork``, load no sensors in the parent first: an OpenGL context does not survive it.
     """
 
-    def __init__(self, root: Path, *, cache: Path | None = None, renderer: str = "auto", **options: Any) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cache: Path | None = None,
+        renderer: str = "auto",
+        rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
+        lidar: LidarRig = NUPLAN_LIDAR,
+        **options: Any,
+    ) -> None:
         """``root`` and ``options`` as for ``Arrow123dSource``; ``cache`` is a folder for rendered sensors.
 
         Raises ``InputError`` for bad roots and options. The renderer opens with the first scene that needs it.
@@ -45,6 +53,7 @@ class WorldSource:
         self.logs = Arrow123dSource(root, **options)
         """The same scenes as the logs hold them."""
         self.cache = None if cache is None else Path(cache)
+        self.rig, self.lidar = tuple(rig), lidar
         self._renderer = renderer
         self._forget()
 
@@ -52,10 +61,10 @@ class WorldSource:
         self._studio: Studio | None = None
         self._studio_process = -1
         self._towns: OrderedDict[str, Town] = OrderedDict()
-        self._map_digests: dict[int, tuple[VectorMap, str]] = {}
+        self._digests = MapDigests()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("logs", "cache", "_renderer")
+        kept = ("logs", "cache", "rig", "lidar", "_renderer")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -105,18 +114,36 @@ class WorldSource:
         seen = scene.observation
         if not sensors or (seen.cameras and seen.lidar is not None):
             return scene
-        made = self._sensors(token, scene)
+        made = self._rendered(token, scene)
         observation = replace(
             seen, cameras=seen.cameras or made.cameras, lidar=seen.lidar if seen.lidar is not None else made.lidar
         )
         return replace(scene, observation=observation)
 
+    def rendered(self, token: str) -> Sensors:
+        """What the world's sensors see of a scene, recorded ones or not. Raises ``InputError`` as ``load`` does."""
+        return self._rendered(token, self.logs.load(token, sensors=False))
+
+    def keep(self, token: str) -> bool:
+        """Put the rendered sensors of a scene into the cache; false where they were there already.
+
+        Raises ``InputError`` as ``load`` does, and without a cache.
+        """
+        if self.cache is None:
+            raise InputError("Sensors can be kept in a cache only. Open the source with one: WorldSource(root, cache=DIR).")
+        scene = self.logs.load(token, sensors=False)
+        path = self._path(self.cache, token, scene)
+        # The directory of a zip file comes last: where it is there, the file is whole.
+        if zipfile.is_zipfile(path):
+            return False
+        _write(path, self._draw(token, scene))
+        return True
+
     def town(self, token: str) -> Town:
         """The static world around a scene; the towns used last stay in memory."""
         world_map = self.logs.world_map(token)
-        digest = self._map_digest(world_map)
         location = self.logs.info(token).location
-        key = f"{location} {digest}"
+        key = f"{location} {self._digests.of(world_map)}"
         if key not in self._towns:
             self._towns[key] = build_town(location, world_map, seed=town_seed(location))
             if len(self._towns) > _TOWNS_KEPT:
@@ -124,23 +151,38 @@ class WorldSource:
         self._towns.move_to_end(key)
         return self._towns[key]
 
-    def _sensors(self, token: str, scene: Scene) -> Sensors:
-        studio = self._open_studio()
-        content_key = self._key(token, scene)
-        path = None if self.cache is None else self.cache / content_key[:2] / f"{content_key}-{studio.renderer.name}.npz"
-        if path is not None and path.is_file():
+    def _rendered(self, token: str, scene: Scene) -> Sensors:
+        if self.cache is None:
+            return unpack(self._draw(token, scene), self.rig, self.lidar)
+        path = self._path(self.cache, token, scene)
+        if path.is_file():
             try:
-                return unpack(path.read_bytes(), NUPLAN_FRONT_RIG)
+                return unpack(path.read_bytes(), self.rig, self.lidar)
             except (OSError, ValueError) as error:
                 _log.warning("Rendering scene %s again, its cache file %s is damaged: %s", token, path.name, error)
-        rng = np.random.default_rng(int(content_key[:16], 16))
-        light = conditions_of(scene.log_name)
-        shot = studio.shoot(self.town(token), scene, rng, conditions=light, rig=NUPLAN_FRONT_RIG, lidar=NUPLAN_LIDAR)
-        content = pack(Sensors(cameras=shot.cameras, lidar=shot.lidar))
-        if path is not None:
-            with written_aside(path) as aside:
-                aside.write_bytes(content)
-        return unpack(content, NUPLAN_FRONT_RIG)
+        content = self._draw(token, scene)
+        _write(path, content)
+        return unpack(content, self.rig, self.lidar)
+
+    def _path(self, cache: Path, token: str, scene: Scene) -> Path:
+        digest = self._digests.of(self._map(token))
+        key = sensor_key(scene, digest, self.rig, self.lidar)
+        return cache / key[:2] / f"{key}-{self._open_studio().renderer.name}.npz"
+
+    def _draw(self, token: str, scene: Scene) -> bytes:
+        self._map(token)
+        light, errors = conditions_of(scene.log_name), sweep_errors(scene)
+        shot = self._open_studio().shoot(self.town(token), scene, errors, conditions=light, rig=self.rig, lidar=self.lidar)
+        return pack(shot.cameras, shot.lidar_steps, motion_of(scene))
+
+    def _map(self, token: str) -> VectorMap:
+        world_map = self.logs.world_map(token)
+        if not world_map.lanes and not world_map.areas:
+            raise InputError(
+                f"Scene '{token}' has no map, so its sensors cannot be rendered. "
+                "Load it with sensors=False, or use logs that hold a map or sensors."
+            )
+        return world_map
 
     def _open_studio(self) -> Studio:
         # A forked child cannot use its parent's OpenGL context.
@@ -148,49 +190,7 @@ class WorldSource:
             self._studio, self._studio_process = Studio(self._renderer), os.getpid()
         return self._studio
 
-    def _key(self, token: str, scene: Scene) -> str:
-        """Hash of everything that the sensors of a scene depend on, the renderer's name aside."""
-        agents = scene.agents
-        world_map = self.logs.world_map(token)
-        if not world_map.lanes and not world_map.areas:
-            raise InputError(
-                f"Scene '{token}' has no map, so its sensors cannot be rendered. "
-                "Load it with sensors=False, or use logs that hold a map or sensors."
-            )
-        names = [
-            f"look {SPEC_VERSION}", repr(NUPLAN_FRONT_RIG), repr(NUPLAN_LIDAR), repr(conditions_of(scene.log_name)),
-            scene.location, self._map_digest(world_map),
-            *agents.track_tokens, *(kind.value for kind in agents.kinds),
-            *(f"{light.lane_id}={light.state.value}" for light in scene.traffic_lights),
-        ]  # fmt: skip
-        return _digest(names, [scene.world_from_ego, agents.boxes, agents.vertical])
 
-    def _map_digest(self, world_map: VectorMap) -> str:
-        known = self._map_digests.get(id(world_map))
-        if known is None:
-            names: list[str] = []
-            arrays: list[np.ndarray] = []
-            for lane in world_map.lanes:
-                names.append(
-                    f"{lane.lane_id} {lane.intersection_id} {lane.left_lane_id} {lane.right_lane_id} {lane.is_bike_lane}"
-                )
-                arrays += [lane.centerline, lane.left_boundary, lane.right_boundary]
-            for area in world_map.areas:
-                names.append(f"{area.area_id} {area.kind.value} {area.lane_ids}")
-                arrays.append(area.outline)
-            for line in world_map.lines:
-                names.append(line.kind.value)
-                arrays.append(line.points)
-            if len(self._map_digests) >= _MAPS_KNOWN:
-                self._map_digests.clear()
-            # Keeping the map beside its digest keeps its id from being given to another map.
-            known = self._map_digests[id(world_map)] = (world_map, _digest(names, arrays))
-        return known[1]
-
-
-def _digest(names: list[str], arrays: list[np.ndarray]) -> str:
-    digest = hashlib.sha256("\0".join(names).encode())
-    for array in arrays:
-        # Rounding to a tenth of a millimetre: the last bits of a float differ between machines.
-        digest.update(np.round(np.asarray(array, dtype=np.float64) * 1e4).astype(np.int64).tobytes() + b"|")
-    return digest.hexdigest()
+def _write(path: Path, content: bytes) -> None:
+    with written_aside(path) as aside:
+        aside.write_bytes(content)

@@ -3,7 +3,7 @@
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.embree import EmbreeRenderer
 from diffdrive.world.render.gl import GlRenderer
-from diffdrive.world.render.lidar import NUPLAN_LIDAR, LidarRig, Spinner
+from diffdrive.world.render.lidar_rig import NUPLAN_LIDAR, LidarRig, Motion, Spinner
 from diffdrive.world.render.renderer import Renderer, open_renderer
 from diffdrive.world.render.shading import SPEC_VERSION
 from diffdrive.world.render.studio import Shot, Studio, moving_mesh
@@ -17,6 +17,7 @@ __all__ = [
     "EmbreeRenderer",
     "GlRenderer",
     "LidarRig",
+    "Motion",
     "Renderer",
     "Shot",
     "Spinner",

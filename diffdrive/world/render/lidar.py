@@ -1,78 +1,64 @@
-"""The LiDAR: five spinning sensors like nuPlan's, merged into one sweep in the ego frame."""
+"""The LiDAR sweep: what comes back of each ray, and how far away it says it was.
+
+A ray answers by what reaches the sensor again: the surface's reflectivity times the cosine of the angle at which the ray meets
+it, over the square of the distance, and in rain damped on the way there and back. So the far road, met at a grazing angle, goes
+first, then glass, then dark and distant bodies.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from diffdrive.geometry import points_in_box, to_world
+from diffdrive.geometry import points_in_box
 from diffdrive.scene import LidarSweep
 from diffdrive.vehicle import PACIFICA, VehicleDimensions
-from diffdrive.world.render.mesh import NO_OBJECT
-from diffdrive.world.render.rays import Stage
+from diffdrive.world.conditions import NOON, Conditions, Light
+from diffdrive.world.render.lidar_rig import NUPLAN_LIDAR, LidarRig, Motion, lines
+from diffdrive.world.render.mesh import Material
+from diffdrive.world.render.rays import Hits, Stage
 
+SWEEP_VERSION = 2
+"""Goes up with every change to what a sweep holds: sweeps kept on disk are then made anew."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spinner:
-    """One rotating sensor."""
+_REFLECTIVITY = {
+    Material.GROUND: 0.25,
+    Material.MATTE: 0.25,
+    Material.PAINT: 0.45,
+    Material.GLASS: 0.06,
+    Material.FACADE: 0.30,
+    Material.LAMP: 0.50,
+    Material.LEAF: 0.30,
+    Material.ASPHALT: 0.14,
+    Material.PAVING: 0.25,
+    Material.MARKING: 0.45,
+    Material.SIGN: 0.90,
+}
+"""At 905 nm; rough values, by kind of surface."""
 
-    position: tuple[float, float, float]
-    """In the ego frame, metres."""
+_WET = (Material.GROUND, Material.ASPHALT, Material.PAVING, Material.MARKING)
 
-    elevations_deg: tuple[float, ...]
-    num_azimuths: int
-    yaw_deg: float = 0.0
-    field_deg: float = 360.0
+RAIN_DAMPING = 0.004
+"""Per metre of way, at 905 nm in a steady rain."""
 
-    def directions(self) -> np.ndarray:
-        """[elevations x azimuths, 3] unit vectors in the ego frame."""
-        sweep = np.linspace(-self.field_deg / 2, self.field_deg / 2, self.num_azimuths, endpoint=False)
-        azimuth, elevation = np.meshgrid(np.deg2rad(sweep + self.yaw_deg), np.deg2rad(self.elevations_deg))
-        level = np.cos(elevation)
-        return np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], axis=-1).reshape(-1, 3)
+RAIN_WETNESS = 0.45
+"""Share of its reflectivity that wet ground keeps: water mirrors light away."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LidarRig:
-    """Sensors, reach and errors."""
-
-    spinners: tuple[Spinner, ...]
-    range_m: float = 100.0
-    noise_m: float = 0.015
-    """Standard deviation of the distance; errors beyond four of it do not occur."""
-
-    dropout: float = 0.02
-    """Share of returns that get lost near by; it grows to three times that at the end of the range."""
-
-
-def _elevations(*bands: tuple[float, float, int]) -> tuple[float, ...]:
-    return tuple(float(v) for low, high, count in bands for v in np.linspace(low, high, count))
-
-
-_SIDE = _elevations((-22.0, 10.0, 18))
-NUPLAN_LIDAR = LidarRig(
-    spinners=(
-        Spinner(
-            position=(1.3, 0.0, 1.85), elevations_deg=_elevations((-25, -7, 12), (-6.2, 2, 20), (3, 15, 8)), num_azimuths=1250
-        ),
-        Spinner(position=(1.2, 0.65, 1.75), elevations_deg=_SIDE, num_azimuths=420, yaw_deg=60, field_deg=260),
-        Spinner(position=(1.2, -0.65, 1.75), elevations_deg=_SIDE, num_azimuths=420, yaw_deg=-60, field_deg=260),
-        Spinner(position=(3.7, 0.0, 0.7), elevations_deg=_SIDE, num_azimuths=420, field_deg=260),
-        Spinner(position=(-1.0, 0.0, 0.9), elevations_deg=_SIDE, num_azimuths=420, yaw_deg=180, field_deg=260),
-    )
-)
-"""One sensor on the roof, two at its sides, one in each bumper: about 80 000 rays."""
+RAIN_DROPOUT = 0.03
+"""Share of rays that drops on the sensor's window take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """A sweep and what each point lies on."""
+    """A sweep, what each point lies on, and what each ray said."""
 
     sweep: LidarSweep
     objects: np.ndarray
-    """[N] row of the agent hit, or ``NO_OBJECT``."""
+    """[returns] row of the agent hit, or ``NO_OBJECT``."""
+
+    steps: np.ndarray
+    """[rays] distance in steps of ``LidarRig.step_m``, uint16; zero where nothing came back."""
 
 
 def scan(
@@ -80,36 +66,52 @@ def scan(
     ego_pose: np.ndarray,
     rng: np.random.Generator,
     *,
+    motion: Motion | None = None,
+    conditions: Conditions = NOON,
     rig: LidarRig = NUPLAN_LIDAR,
     dimensions: VehicleDimensions = PACIFICA,
 ) -> Sweep:
-    """Cast all rays from the ego at ``ego_pose`` [3] (town frame). ``rng`` draws the errors; the ego itself is never hit."""
-    origins, directions = _rays(rig)
-    hits = stage.cast(_placed(origins, ego_pose), _turned(directions, ego_pose))
+    """Cast all rays from the ego, at ``ego_pose`` [3] (town frame) at the frame's time, standing or in ``motion``.
+
+    ``rng`` draws the errors; the ego itself is never hit.
+    """
+    motion = motion or Motion()
+    origins, directions = lines(rig, motion, ego_pose)
+    hits = stage.cast(origins, directions, reach_m=rig.range_m)
     # Errors are drawn for every ray, hit or not: one body more in the scene leaves all other points as they were.
-    error = np.clip(rng.standard_normal(len(origins)), -4, 4) * rig.noise_m
-    luck = rng.random(len(origins))
-    reached = np.minimum(hits.distances, rig.range_m)
-    kept = (hits.distances < rig.range_m) & (luck > rig.dropout * (1 + 2 * (reached / rig.range_m) ** 2))
-    distances = np.clip(reached + error, 0.0, rig.range_m)
-    points = (origins + directions * distances[:, None]).astype(np.float32)
-    own = points_in_box(points[:, :2], dimensions.boxes(np.zeros(3))) & (points[:, 2] < dimensions.height)
-    kept &= ~own
-    objects = np.where(kept, hits.objects, NO_OBJECT)
-    return Sweep(sweep=LidarSweep(points=points[kept]), objects=objects[kept])
+    error = np.clip(rng.standard_normal(rig.num_rays, dtype=np.float32), -4, 4) * np.float32(rig.noise_m)
+    luck = rng.random(rig.num_rays, dtype=np.float32)
+    rows = np.flatnonzero(hits.is_hit)
+    rows = rows[luck[rows] < _answers(stage, hits, rows, directions, rig, conditions)]
+    most = int(rig.range_m / rig.step_m)
+    steps = np.clip(np.round((hits.distances[rows] + error[rows]) / np.float32(rig.step_m)), 1, most).astype(np.uint16)
+    origins, directions = lines(rig, motion, np.zeros(3))
+    points = origins[rows] + directions[rows] * (steps.astype(np.float32) * np.float32(rig.step_m))[:, None]
+    kept = ~(points_in_box(points[:, :2], dimensions.boxes(np.zeros(3))) & (points[:, 2] < dimensions.height))
+    said = np.zeros(rig.num_rays, dtype=np.uint16)
+    said[rows[kept]] = steps[kept]
+    return Sweep(sweep=LidarSweep(points=points[kept]), objects=hits.objects[rows[kept]], steps=said)
 
 
-@lru_cache(maxsize=4)
-def _rays(rig: LidarRig) -> tuple[np.ndarray, np.ndarray]:
-    """Origins and directions [N, 3] of all rays in the ego frame."""
-    directions = [spinner.directions() for spinner in rig.spinners]
-    origins = [np.broadcast_to(s.position, d.shape) for s, d in zip(rig.spinners, directions, strict=True)]
-    return np.concatenate(origins), np.concatenate(directions)
+def _answers(
+    stage: Stage, hits: Hits, rows: np.ndarray, directions: np.ndarray, rig: LidarRig, conditions: Conditions
+) -> np.ndarray:
+    """[R] how likely the rays with indices ``rows``, which hit something, bring a return."""
+    normals, materials = stage.facing(hits, rows)
+    facing = np.abs(np.einsum("rk,rk->r", normals, directions[rows]))
+    distances = hits.distances[rows]
+    is_wet = conditions.light is Light.RAIN
+    strength = _reflectivities(is_wet)[materials] * facing / np.maximum(distances, 1.0) ** 2
+    if is_wet:
+        strength *= np.exp(-2 * np.float32(RAIN_DAMPING) * distances)
+    lost = rig.dropout + (RAIN_DROPOUT if is_wet else 0.0)
+    answers: np.ndarray = (1 - lost) * -np.expm1(np.float32(-np.log(10) / 0.1 * rig.reach_m**2) * strength)
+    return answers
 
 
-def _placed(points: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    return np.concatenate([to_world(points[:, :2], pose), points[:, 2:]], axis=1)
-
-
-def _turned(vectors: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    return np.concatenate([to_world(vectors[:, :2], np.array([0.0, 0.0, pose[2]])), vectors[:, 2:]], axis=1)
+def _reflectivities(is_wet: bool) -> np.ndarray:
+    """By material value, float32."""
+    table = np.array([_REFLECTIVITY[material] for material in Material], dtype=np.float32)
+    if is_wet:
+        table[list(_WET)] *= RAIN_WETNESS
+    return table

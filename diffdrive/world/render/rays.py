@@ -23,11 +23,11 @@ class MeshRays:
         if len(mesh):
             mesh_module.TriangleMesh(self._scene, np.ascontiguousarray(mesh.triangles, dtype=np.float32))
 
-    def cast(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distance [N] (infinite for a miss) and triangle [N] (-1 for a miss) of rays [N, 3], float32."""
+    def cast(self, origins: np.ndarray, directions: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distance [N] (infinite for a miss) and triangle [N] (-1 for a miss) of rays [N, 3] up to ``limits`` [N], float32."""
         if not len(self.mesh):
             return np.full(len(origins), np.inf, dtype=np.float32), np.full(len(origins), -1, dtype=np.int32)
-        answer = self._scene.run(origins, directions, query="INTERSECT", output=1)
+        answer = self._scene.run(origins, directions, dists=limits, query="INTERSECT", output=1)
         triangles = np.asarray(answer["primID"], dtype=np.int32)
         return np.where(triangles >= 0, answer["tfar"], np.float32(np.inf)), triangles
 
@@ -59,15 +59,16 @@ class Stage:
     def __init__(self, town: MeshRays, moving: Mesh) -> None:
         self.town, self.moving = town, MeshRays(moving)
 
-    def cast(self, origins: np.ndarray, directions: np.ndarray) -> Hits:
-        """The first surface on each ray from ``origins`` [N, 3] along unit ``directions`` [N, 3], town frame."""
+    def cast(self, origins: np.ndarray, directions: np.ndarray, *, reach_m: float = 1e6) -> Hits:
+        """First surface within ``reach_m`` on each ray from ``origins`` [N, 3] along unit ``directions`` [N, 3], town frame."""
         axes = Axes("Stage.cast")
         origins = np.ascontiguousarray(origins, dtype=np.float32)
         directions = np.ascontiguousarray(directions, dtype=np.float32)
         axes.check("origins", origins, "N 3")
         axes.check("directions", directions, "N 3")
-        far, static = self.town.cast(origins, directions)
-        near, dynamic = self.moving.cast(origins, directions)
+        limits = np.full(len(origins), reach_m, dtype=np.float32)
+        far, static = self.town.cast(origins, directions, limits)
+        near, dynamic = self.moving.cast(origins, directions, np.minimum(far, limits))
         is_moving = near < far
         objects = np.full(len(origins), NO_OBJECT, dtype=np.int32)
         objects[is_moving] = self.moving.mesh.objects[dynamic[is_moving]]
@@ -77,6 +78,14 @@ class Stage:
             is_moving=is_moving,
             objects=objects,
         )
+
+    def facing(self, hits: Hits, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normals [R, 3] and materials [R] at the hits with indices ``rows``."""
+        triangles, is_moving = hits.triangles[rows], hits.is_moving[rows]
+        normals, materials = self.town.normals[triangles * ~is_moving], self.town.mesh.materials[triangles * ~is_moving]
+        normals[is_moving] = self.moving.normals[triangles[is_moving]]
+        materials[is_moving] = self.moving.mesh.materials[triangles[is_moving]]
+        return normals, materials
 
     def surface(self, hits: Hits, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Normals [R, 3], materials [R] and colours [R, 3] at the hits with indices ``rows``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from diffdrive.world.conditions import NOON, Conditions
 from diffdrive.world.render.actors import agents_mesh
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.embree import EmbreeRenderer, TownRays
-from diffdrive.world.render.lidar import NUPLAN_LIDAR, LidarRig, scan
+from diffdrive.world.render.lidar import scan
+from diffdrive.world.render.lidar_rig import NUPLAN_LIDAR, LidarRig, Motion
 from diffdrive.world.render.mesh import Mesh, joined
 from diffdrive.world.render.renderer import Renderer, open_renderer
 from diffdrive.world.render.signals import signals_mesh
@@ -29,12 +31,28 @@ class Shot:
     lidar_objects: np.ndarray
     """[N] row of ``Scene.agents``, or -1."""
 
+    lidar_steps: np.ndarray
+    """[rays] distances in steps of ``LidarRig.step_m``, uint16, zero where nothing came back: the sweep, before it became
+    points."""
+
+
+def motion_of(scene: Scene) -> Motion:
+    """How the ego moves at t = 0."""
+    ego = scene.observation.ego
+    return Motion(forward=float(ego.velocity[0]), left=float(ego.velocity[1]), yaw_rate=ego.yaw_rate)
+
 
 def moving_mesh(town: Town, scene: Scene) -> Mesh:
     """All agents and signals of the scene at t = 0, in the town frame. The ego is not among them."""
     ego_pose = town.from_world(scene.world_from_ego)
     bodies = agents_mesh(scene.agents, to_world(scene.agents.boxes[:, :3], ego_pose))
     return joined([bodies, signals_mesh(town, scene.traffic_lights)])
+
+
+def sweep_errors(scene: Scene) -> np.random.Generator:
+    """Draws the LiDAR's errors: the same for every scene of one log and time, whoever else is in it."""
+    seed = hashlib.sha256(f"sweep of {scene.log_name} at {scene.observation.ego.timestamp_us}".encode()).digest()[:8]
+    return np.random.default_rng(int.from_bytes(seed, "little"))
 
 
 class Studio:
@@ -61,6 +79,7 @@ class Studio:
         """Images and sweep of ``scene``, whose map is the town's; ``rng`` draws the LiDAR's errors."""
         moving = moving_mesh(town, scene)
         ego_pose = town.from_world(scene.world_from_ego)
-        sweep = scan(self._rays.stage(town, moving), ego_pose, rng, rig=lidar)
+        stage = self._rays.stage(town, moving)
+        sweep = scan(stage, ego_pose, rng, motion=motion_of(scene), conditions=conditions, rig=lidar)
         cameras = self.renderer.render(town, moving, ego_pose, rig, conditions)
-        return Shot(cameras=cameras, lidar=sweep.sweep, lidar_objects=sweep.objects)
+        return Shot(cameras=cameras, lidar=sweep.sweep, lidar_objects=sweep.objects, lidar_steps=sweep.steps)

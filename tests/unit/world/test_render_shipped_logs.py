@@ -12,7 +12,6 @@ from source_conformance import assert_source_conforms
 from diffdrive.assets import LOGS
 from diffdrive.geometry import box_corners, points_in_box, to_world
 from diffdrive.vehicle import PACIFICA
-from diffdrive.world import source as source_module
 from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_LIDAR, EmbreeRenderer, moving_mesh
 from diffdrive.world.render.embree import TownRays
 from diffdrive.world.render.lidar import scan
@@ -30,11 +29,11 @@ def source() -> WorldSource:
     return WorldSource(LOGS, renderer="embree")
 
 
-def test_the_shipped_logs_conform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: WorldSource) -> None:
+def test_the_shipped_logs_conform(tmp_path: Path) -> None:
     small = tuple(replace(camera, width=96, height=54, focal=77.0, centre=(48.0, 28.0)) for camera in NUPLAN_FRONT_RIG)
-    monkeypatch.setattr(source_module, "NUPLAN_FRONT_RIG", small)
-    monkeypatch.setattr(source_module, "NUPLAN_LIDAR", replace(NUPLAN_LIDAR, spinners=NUPLAN_LIDAR.spinners[:1]))
-    assert_source_conforms(WorldSource(LOGS, cache=tmp_path, renderer="embree"), max_scenes=3)
+    lidar = replace(NUPLAN_LIDAR, spinners=NUPLAN_LIDAR.spinners[:1])
+    source = WorldSource(LOGS, cache=tmp_path, renderer="embree", rig=small, lidar=lidar)
+    assert_source_conforms(source, max_scenes=3)
 
 
 def test_labels_sensors_and_map_agree(source: WorldSource) -> None:

@@ -65,10 +65,8 @@ def _built_once(name: str, world_map: VectorMap, *, seed: int) -> Any:
 
 @pytest.fixture(autouse=True)
 def toy_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Logs without files, and small sensors in a town built once, to be quick."""
+    """Logs without files, and a town built once, to be quick."""
     monkeypatch.setattr(source_module, "Arrow123dSource", ToyLogs)
-    monkeypatch.setattr(source_module, "NUPLAN_FRONT_RIG", SMALL_RIG)
-    monkeypatch.setattr(source_module, "NUPLAN_LIDAR", SMALL_LIDAR)
     monkeypatch.setattr(source_module, "build_town", _built_once)
 
 
@@ -87,7 +85,7 @@ def shots(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _source(cache: Path | None, **options: Any) -> WorldSource:
-    return WorldSource(Path("toy"), cache=cache, renderer="embree", **options)
+    return WorldSource(Path("toy"), cache=cache, renderer="embree", rig=SMALL_RIG, lidar=SMALL_LIDAR, **options)
 
 
 def test_a_scene_gets_three_cameras_and_a_sweep(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from diffdrive.contracts import InputError
 from diffdrive.geometry import box_corners
-from diffdrive.scene import Agents, LidarSweep, LightState, Scene, Trajectory
+from diffdrive.scene import AgentKind, Agents, LidarSweep, LightState, Scene, Trajectory
 from diffdrive.vehicle import PACIFICA, VehicleDimensions
 from diffdrive.viz import palette
 from diffdrive.viz.figure import plain_axes, scale_bar
@@ -104,7 +104,7 @@ def paint_bev(
 
 
 def paint_agents(axes: PlotAxes, agents: Agents) -> None:
-    """Boxes by kind; a white line from the centre to the front shows the heading."""
+    """Boxes by kind; a line from the centre to the front shows the heading. A triangle marks a cone, whose box is too small."""
     if not len(agents):
         return
     fills = [palette.AGENTS[kind][1] for kind in agents.kinds]
@@ -114,6 +114,10 @@ def paint_agents(axes: PlotAxes, agents: Agents) -> None:
     centre, front = forward_up(agents.boxes[:, :2]), corners[:, :2].mean(axis=1)
     marks = np.stack([centre, front], axis=1)
     axes.add_collection(LineCollection(list(marks), colors=palette.INK, linewidths=0.6, zorder=4.1))
+    cones = agents.of_kind(AgentKind.TRAFFIC_CONE)
+    fill = palette.AGENTS[AgentKind.TRAFFIC_CONE][1]
+    triangle: palette.Look = {"markersize": 4.2, "color": fill, "markeredgecolor": palette.INK, "markeredgewidth": 0.45}
+    axes.plot(*forward_up(cones.boxes[:, :2]).T, "^", **triangle, linestyle="none", zorder=4.2, gid="cones")
 
 
 def paint_overlay(axes: PlotAxes, overlay: PlanOverlay, vehicle: VehicleDimensions) -> None:

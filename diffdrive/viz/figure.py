@@ -15,6 +15,7 @@ from diffdrive.files import written_aside
 from diffdrive.viz import palette
 
 _FORMATS = ("png", "pdf", "svg", "jpg")
+_JPEG = {"quality": 85, "optimize": True}
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -41,7 +42,7 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = 180) -> Path:
         written_aside(path) as aside,
         matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "diffdrive"}),
     ):
-        figure.savefig(aside, format=ending, dpi=dpi, metadata=metadata)
+        figure.savefig(aside, format=ending, dpi=dpi, metadata=metadata, pil_kwargs=_JPEG if ending == "jpg" else None)
     return path
 
 

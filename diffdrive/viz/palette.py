@@ -71,10 +71,10 @@ AGENTS: Final = MappingProxyType(
         AgentKind.VEHICLE: ("vehicle", "#56b4e9"),
         AgentKind.PEDESTRIAN: ("pedestrian", "#cc79a7"),
         AgentKind.BICYCLE: ("bicycle", "#e69f00"),
-        AgentKind.TRAFFIC_CONE: ("static object", "#8a6f4d"),
-        AgentKind.BARRIER: ("static object", "#8a6f4d"),
-        AgentKind.CZONE_SIGN: ("static object", "#8a6f4d"),
-        AgentKind.GENERIC_OBJECT: ("static object", "#8a6f4d"),
+        AgentKind.TRAFFIC_CONE: ("cone, barrier, sign", "#ff7a1a"),
+        AgentKind.BARRIER: ("cone, barrier, sign", "#ff7a1a"),
+        AgentKind.CZONE_SIGN: ("cone, barrier, sign", "#ff7a1a"),
+        AgentKind.GENERIC_OBJECT: ("other object", "#8a6f4d"),
     }
 )
 """Legend entry and fill of each agent kind."""

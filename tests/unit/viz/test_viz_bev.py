@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 
 from diffdrive.contracts import InputError
 from diffdrive.geometry import box_corners
-from diffdrive.scene import LightState, Trajectory
+from diffdrive.scene import AgentKind, LightState, Trajectory
 from diffdrive.viz import BevView, PlanOverlay, draw_bev, draw_scene, palette
 from diffdrive.viz.bev import swath_edges
 from diffdrive.viz.compose import mean_speeds
@@ -65,6 +65,13 @@ def test_agents_lie_where_their_boxes_are_in_the_colour_of_their_kind():
     assert len(set(colours)) == 4
 
 
+def test_cones_are_marked_because_their_boxes_are_too_small_to_see():
+    scene = make_scene()
+    (marks,) = artists(draw_bev(scene), "cones")
+    np.testing.assert_allclose(marks.get_xydata(), forward_up(scene.agents.of_kind(AgentKind.TRAFFIC_CONE).boxes[:, :2]))
+    assert len(marks.get_xydata()) == 1
+
+
 def test_the_route_and_what_stands_above_the_ground_are_drawn():
     scene = make_scene()
     view = BevView(ahead_m=50, behind_m=40, side_m=45)
@@ -99,7 +106,7 @@ def test_the_scene_s_own_future_is_drawn_as_the_human_unless_one_is_given():
 def test_the_legend_names_what_is_there_and_nothing_else():
     full = legend_labels(draw_scene(make_scene(), overlay(baselines={"constant velocity": make_scene().future.ego})))
     assert full[:4] == ["chosen", "constant velocity", "driven", "20 proposals"]
-    assert {"route", "vehicle", "pedestrian", "bicycle", "static object", "signal: green", "signal: red"} < set(full)
+    assert {"route", "vehicle", "pedestrian", "bicycle", "cone, barrier, sign", "signal: green", "signal: red"} < set(full)
     bare = legend_labels(draw_scene(make_scene(sensors=False)))
     assert "LiDAR, 0.2 to 4 m high" in full
     assert not {"chosen", "20 proposals", "LiDAR, 0.2 to 4 m high"} & set(bare)

@@ -12,7 +12,7 @@ import numpy as np
 from diffdrive.contracts import InputError
 from diffdrive.geometry import Polyline
 from diffdrive.scene import Lane, VectorMap
-from diffdrive.world.roads.layout import StreetKind
+from diffdrive.world.roads.street import StreetKind
 from diffdrive.world.roads.surfaces import areas_of_town, lines_of_town, offset_polyline, simplified, surfaces_of_town
 
 
@@ -107,7 +107,8 @@ class _Reader:
 
     def __init__(self, net: Any) -> None:
         self.net = net
-        self.edges = sorted((e for e in net.getEdges() if not e.getFunction()), key=lambda edge: edge.getID())
+        streets = (e for e in net.getEdges() if not e.getFunction() and any(_is_driven(lane) for lane in e.getLanes()))
+        self.edges = sorted(streets, key=lambda edge: edge.getID())
         self.lane_of: dict[str, str] = {}
         for lane in self._driven_lanes():
             self.lane_of[lane.getID()] = str(len(self.lane_of) + 1)
@@ -230,7 +231,7 @@ class _Reader:
     def _approach(self, edge: Any) -> Approach:
         lanes = edge.getLanes()
         nodes = (edge.getFromNode(), edge.getToNode())
-        near = {e.getID() for node in nodes for e in (*node.getIncoming(), *node.getOutgoing()) if not e.getFunction()}
+        near = {e.getID() for node in nodes for e in (*node.getIncoming(), *node.getOutgoing()) if _is_walked(e)}
         onward = {c.getTo().getID() for lane in lanes for c in lane.getOutgoing() if lane.allows("passenger")}
         parked = [lane for lane in lanes if not lane.getPermissions()]
         return Approach(
@@ -260,6 +261,10 @@ class _Reader:
 def _is_driven(lane: Any) -> bool:
     """Cars or bicycles drive here: not a pavement, not a parking strip."""
     return lane.allows("passenger") or (lane.allows("bicycle") and not lane.allows("pedestrian"))
+
+
+def _is_walked(edge: Any) -> bool:
+    return not edge.getFunction() and any(lane.allows("pedestrian") for lane in edge.getLanes())
 
 
 def _shape(lane: Any) -> np.ndarray:

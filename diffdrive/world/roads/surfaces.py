@@ -109,9 +109,12 @@ def lines_of_town(net: Any, surfaces: Surfaces, lanes: tuple[Lane, ...], lane_of
     """Road edges and lane markings."""
     lines = [(LineKind.ROAD_EDGE, points) for points in _road_edges([*surfaces.drivable, *surfaces.parking])]
     by_id = {lane.lane_id: lane for lane in lanes}
-    for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
-        driven = [by_id[lane_of[lane.getID()]] for lane in edge.getLanes() if lane.getID() in lane_of]
-        lines += _markings(edge, driven)
+    edges = sorted(net.getEdges(), key=lambda e: e.getID())
+    driven = {e.getID(): [by_id[lane_of[lane.getID()]] for lane in e.getLanes() if lane.getID() in lane_of] for e in edges}
+    for edge in edges:
+        back = f"{edge.getToNode().getID()}-{edge.getFromNode().getID()}"
+        # The line between the two directions belongs to both of them: only one of the two draws it.
+        lines += _markings(edge, driven[edge.getID()], has_middle=edge.getID() < back and bool(driven.get(back)))
     return tuple(Line(line_id=str(i + 1), kind=kind, points=points) for i, (kind, points) in enumerate(lines))
 
 
@@ -173,14 +176,12 @@ def _road_edges(pieces: list[Polygon]) -> list[np.ndarray]:
     return edges
 
 
-def _markings(edge: Any, driven: list[Lane]) -> list[tuple[LineKind, np.ndarray]]:
+def _markings(edge: Any, driven: list[Lane], *, has_middle: bool) -> list[tuple[LineKind, np.ndarray]]:
     cars = [lane for lane in driven if not lane.is_bike_lane]
     if not cars:
         return []
     lines: list[tuple[LineKind, np.ndarray]] = []
-    back = f"{edge.getToNode().getID()}-{edge.getFromNode().getID()}"
-    # The line between the two directions belongs to both of them: only one of the two draws it.
-    if edge.getID() < back:
+    if has_middle:
         yellow = LineKind.SOLID_YELLOW if edge.getPriority() > 1 else LineKind.DASHED_YELLOW
         lines.append((yellow, cars[-1].left_boundary))
     stops = edge.getToNode().getType() == "traffic_light"

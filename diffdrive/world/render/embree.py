@@ -11,9 +11,20 @@ from diffdrive.scene import CameraFrame, CameraId
 from diffdrive.world.conditions import NOON, Conditions
 from diffdrive.world.render.cameras import NUPLAN_FRONT_RIG, Camera
 from diffdrive.world.render.extra import need
-from diffdrive.world.render.mesh import Mesh
+from diffdrive.world.render.lens import through_lens
+from diffdrive.world.render.lighting import Lighting, lighting_of
+from diffdrive.world.render.mesh import Material, Mesh
 from diffdrive.world.render.rays import Hits, MeshRays, Stage
-from diffdrive.world.render.shading import SHADE, SHADOW_AHEAD_M, SHADOW_REACH_M, SUN, develop, shade, sky
+from diffdrive.world.render.shading import (
+    SHADOW_AHEAD_M,
+    SHADOW_DEPTH_M,
+    SHADOW_REACH_M,
+    Surface,
+    clouded_sky,
+    develop,
+    lamplight,
+    shade,
+)
 from diffdrive.world.render.town import Town
 
 
@@ -54,7 +65,7 @@ class EmbreeRenderer:
     ) -> Mapping[CameraId, CameraFrame]:
         """One image per camera of ``rig``; ``moving`` and ``ego_pose`` [3] are in the town frame."""
         stage = self._towns.stage(town, moving)
-        return {camera.camera_id: _draw(stage, camera, ego_pose) for camera in rig}
+        return {camera.camera_id: _draw(stage, town, camera, ego_pose, conditions) for camera in rig}
 
     def objects(self, town: Town, moving: Mesh, ego_pose: np.ndarray, camera: Camera) -> np.ndarray:
         """[H, W] the row of the agent that each pixel's centre shows, or ``NO_OBJECT``."""
@@ -72,28 +83,73 @@ def _see(stage: Stage, camera: Camera, ego_pose: np.ndarray) -> tuple[Hits, np.n
     return stage.cast(origins, directions), origins, directions
 
 
-def _draw(stage: Stage, camera: Camera, ego_pose: np.ndarray) -> CameraFrame:
+def _draw(stage: Stage, town: Town, camera: Camera, ego_pose: np.ndarray, conditions: Conditions) -> CameraFrame:
+    light = lighting_of(conditions)
     hits, origins, directions = _see(stage, camera, ego_pose)
-    colours = sky(directions)
     rows = np.nonzero(hits.is_hit)[0]
+    colours = np.empty((len(directions), 3))
+    colours[~hits.is_hit] = clouded_sky(directions[~hits.is_hit], light)
+    seen = _surface(stage, hits, rows, origins, directions)
+    sunlight = _sunlight(stage, seen, ego_pose, light)
+    lamps = np.zeros((len(rows), 3))
+    if light.is_night:
+        lamps = lamplight(seen.points, town.lamps.at(seen.points), ego_pose, light)
+    colours[rows] = shade(seen, directions[rows], sunlight, lamps, light, town.style)
+    image = develop(colours, light).reshape(camera.height, camera.width, 3)
+    return CameraFrame(
+        image=through_lens(image, camera, conditions, light),
+        intrinsics=camera.intrinsics,
+        ego_from_camera=camera.ego_from_camera,
+    )
+
+
+def _surface(stage: Stage, hits: Hits, rows: np.ndarray, origins: np.ndarray, directions: np.ndarray) -> Surface:
+    """What the hits with indices ``rows`` lie on."""
+    count = len(rows)
     distances = hits.distances[rows].astype(np.float64)
     points = origins[rows] + directions[rows] * distances[:, None]
-    normals, materials, base = stage.surface(hits, rows)
-    away = np.sum(normals * directions[rows], axis=1) > 0
-    normals[away] *= -1
-    sunlight = _sunlight(stage, points, normals, ego_pose)
-    colours[rows] = shade(points, directions[rows], distances, normals, materials, base, sunlight)
-    image = develop(colours).reshape(camera.height, camera.width, 3)
-    return CameraFrame(image=image, intrinsics=camera.intrinsics, ego_from_camera=camera.ego_from_camera)
+    normals, colours = np.empty((count, 3), dtype=np.float32), np.empty((count, 3), dtype=np.float32)
+    materials, patterns = np.empty(count, dtype=np.uint8), np.empty(count, dtype=np.uint8)
+    along = np.zeros(count)
+    for part, mask in ((stage.town, ~hits.is_moving[rows]), (stage.moving, hits.is_moving[rows])):
+        mesh, triangles = part.mesh, hits.triangles[rows[mask]]
+        normals[mask], colours[mask] = part.normals[triangles], mesh.colours[triangles]
+        materials[mask], patterns[mask] = mesh.materials[triangles], mesh.patterns[triangles]
+        wall = mask.copy()
+        wall[mask] = mesh.materials[triangles] == Material.FACADE
+        along[wall] = _between(mesh, hits.triangles[rows[wall]], points[wall])
+    normals[np.sum(normals * directions[rows], axis=1) > 0] *= -1
+    return Surface(points=points, distances=distances, normals=normals, materials=materials, patterns=patterns,
+                   colours=colours, along=along)  # fmt: skip
 
 
-def _sunlight(stage: Stage, points: np.ndarray, normals: np.ndarray, ego_pose: np.ndarray) -> np.ndarray:
-    """[N] 1 in the sun, ``SHADE`` where something stands between; beyond the reach of shadows everything is in the sun."""
-    sunlight = np.ones(len(points))
-    ahead = ego_pose[:2] + SHADOW_AHEAD_M * np.array([np.cos(ego_pose[2]), np.sin(ego_pose[2])])
-    near = np.hypot(points[:, 0] - ahead[0], points[:, 1] - ahead[1]) < SHADOW_REACH_M
-    rows = np.nonzero(near & (normals @ SUN > 0))[0]
-    towards = np.broadcast_to(SUN.astype(np.float32), (len(rows), 3))
-    blocked = stage.cast(points[rows] + normals[rows] * 0.05, towards).is_hit
-    sunlight[rows[blocked]] = SHADE
+def _between(mesh: Mesh, triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """``Mesh.along`` at points [N, 3] on ``triangles`` [N], between the values of their corners."""
+    corners = mesh.triangles[triangles].astype(np.float64)
+    first, second, step = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
+    aa, ab, bb = (np.sum(p * q, axis=1) for p, q in ((first, first), (first, second), (second, second)))
+    sa, sb = np.sum(step * first, axis=1), np.sum(step * second, axis=1)
+    scale = np.maximum(aa * bb - ab * ab, 1e-9)
+    u, v = (bb * sa - ab * sb) / scale, (aa * sb - ab * sa) / scale
+    along = mesh.along[triangles]
+    return along[:, 0] + u * (along[:, 1] - along[:, 0]) + v * (along[:, 2] - along[:, 0])
+
+
+def _sunlight(stage: Stage, seen: Surface, ego_pose: np.ndarray, light: Lighting) -> np.ndarray:
+    """[N] 1 in the sun, less where something stands between; beyond the reach of shadows everything is in the sun."""
+    sunlight = np.ones(len(seen.points))
+    if not light.has_shadows:
+        return sunlight
+    sun = light.array("sun")
+    ahead = np.array([*(ego_pose[:2] + SHADOW_AHEAD_M * np.array([np.cos(ego_pose[2]), np.sin(ego_pose[2])])), 0.0])
+    step = seen.points - ahead
+    height = step @ sun
+    # The same box around the point ahead that a shadow map covers: a square across the sunlight.
+    side = np.cross([0.0, 0.0, 1.0], sun)
+    side /= np.linalg.norm(side)
+    near = np.maximum(np.abs(step @ side), np.abs(step @ np.cross(sun, side))) < SHADOW_REACH_M
+    rows = np.nonzero(near & (np.abs(height) < SHADOW_DEPTH_M) & (seen.normals @ sun > 0))[0]
+    towards = np.broadcast_to(sun.astype(np.float32), (len(rows), 3))
+    hits = stage.cast(seen.points[rows] + seen.normals[rows] * 0.05, towards)
+    sunlight[rows[hits.is_hit & (hits.distances + height[rows] < SHADOW_DEPTH_M)]] = light.shade
     return sunlight

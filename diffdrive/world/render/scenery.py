@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,19 +11,26 @@ import numpy as np
 from diffdrive.geometry import Polyline, box_corners
 from diffdrive.world.render.extra import need
 from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
+from diffdrive.world.render.shading import FLOOR_M, WINDOW_M
 from diffdrive.world.render.shapes import BALL_CORNERS, ball, block, cylinder, gable
+from diffdrive.world.render.style import Style
 from diffdrive.world.render.surfaces import GROUND_Z
 
-FACADES = np.array(
-    [[0.40, 0.22, 0.15], [0.50, 0.44, 0.34], [0.24, 0.12, 0.09], [0.30, 0.32, 0.36], [0.56, 0.52, 0.44], [0.16, 0.20, 0.26],
-     [0.44, 0.34, 0.20], [0.34, 0.16, 0.12]]
-)  # fmt: skip
-ROOF, TILES, TRUNK, POST = (0.18, 0.175, 0.175), (0.26, 0.085, 0.05), (0.12, 0.075, 0.045), (0.20, 0.21, 0.22)
-LEAVES = np.array([[0.055, 0.15, 0.03], [0.10, 0.19, 0.04], [0.04, 0.12, 0.045], [0.16, 0.20, 0.04]])
-HEIGHTS, HEIGHT_ODDS = (5.5, 7.0, 10.0, 14.0, 21.0, 32.0), (0.18, 0.24, 0.26, 0.17, 0.10, 0.05)
+ROOF, TRUNK, POST, LAMP = (0.18, 0.175, 0.175), (0.12, 0.075, 0.045), (0.20, 0.21, 0.22), (1.0, 0.86, 0.62)
+FLOORS = (1, 2, 3, 4, 6, 9)
+LAMP_SPACING_M, LAMP_ARM_M = 32.0, 1.6
 
 
-def scenery_mesh(paved: Any, rng: np.random.Generator) -> Mesh:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenery:
+    """What stands beside the roads."""
+
+    mesh: Mesh
+    lamps: np.ndarray
+    """[L, 2] points below the street lamps."""
+
+
+def scenery_of(paved: Any, style: Style, rng: np.random.Generator) -> Scenery:
     """Buildings in rows along the kerbs and in the blocks behind them, trees and lamp posts between."""
     shapely = need("shapely")
     clear = paved.buffer(2.5, quad_segs=2).simplify(0.3)
@@ -30,10 +39,12 @@ def scenery_mesh(paved: Any, rng: np.random.Generator) -> Mesh:
     for ring in _frontage(paved, 3.0):
         _fill_row(ring, lots, rng)
     _fill_blocks(paved.bounds, lots, rng)
-    parts = [_building(lot, rng) for lot in lots.taken]
+    parts = [_building(lot, style, rng) for lot in lots.taken]
     built = shapely.union_all(lots.outlines).buffer(1.0) if lots.outlines else shapely.Polygon()
-    parts += _trees(paved, built, rng) + _lamp_posts(paved, built)
-    return joined(parts)
+    posts = _lamp_poses(paved, built)
+    parts += _trees(paved, built, style, rng) + [_lamp_post().placed(pose) for pose in posts]
+    arms = np.stack([-np.sin(posts[:, 2]), np.cos(posts[:, 2])], axis=1) * LAMP_ARM_M
+    return Scenery(mesh=joined(parts), lamps=posts[:, :2] + arms)
 
 
 class _Lots:
@@ -100,31 +111,40 @@ def _fill_blocks(bounds: tuple[float, float, float, float], lots: _Lots, rng: np
                 lots.take(np.array([*centre, heading, *size]))
 
 
-def _building(lot: np.ndarray, rng: np.random.Generator) -> Mesh:
+def _building(lot: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
     length, depth = float(lot[3]), float(lot[4])
-    height = float(rng.choice(HEIGHTS, p=HEIGHT_ODDS)) * rng.uniform(0.9, 1.15)
-    colour = FACADES[rng.integers(len(FACADES))] * rng.uniform(0.85, 1.12)
-    walls = block((length, depth, height - GROUND_Z), base=GROUND_Z)
-    parts = [coloured(_sides(walls), Material.FACADE, colour)]
-    if height < 8.5 and rng.random() < 0.7:
+    floors = int(rng.choice(FLOORS, p=style.heights))
+    height = floors * FLOOR_M + 0.35
+    colour = style.walls[rng.integers(len(style.walls))] * rng.uniform(0.88, 1.12)
+    pattern = int(rng.integers(len(style.facades)))
+    parts = [_walls(length, depth, (GROUND_Z, height), colour, pattern)]
+    if floors <= 2 and rng.random() < 0.75:
         roof = gable((length + 0.5, depth + 0.5, 0.32 * depth), height)
-        parts.append(coloured(roof, Material.MATTE, np.array(TILES) * rng.uniform(0.7, 1.3)))
+        tiles = style.tiles[rng.integers(len(style.tiles))] * rng.uniform(0.7, 1.3)
+        parts.append(coloured(roof, Material.MATTE, tiles))
+        chimney = block((0.7, 0.7, 0.30 * depth), (rng.uniform(-0.3, 0.3) * length, 0.18 * depth), height + 0.1 * depth)
+        parts.append(coloured(chimney[:10], Material.MATTE, colour * 0.7))
         return joined(parts).placed(lot[:3])
     parts.append(coloured(block((length + 0.3, depth + 0.3, 0.45), base=height), Material.MATTE, colour * 0.7))
     parts.append(coloured(block((length * 0.3, depth * 0.4, 1.8), (0.2 * length, 0), height + 0.4), Material.MATTE, ROOF))
-    if height > 18:
-        upper = block((length * 0.7, depth * 0.7, 0.3 * height), base=height)
-        parts.append(coloured(_sides(upper), Material.FACADE, colour))
-        parts.append(coloured(block((length * 0.72, depth * 0.72, 0.4), base=1.3 * height), Material.MATTE, colour * 0.7))
+    if floors > 5:
+        top = height + max(2, floors // 3) * FLOOR_M
+        parts.append(_walls(length * 0.7, depth * 0.7, (height, top), colour, pattern))
+        parts.append(coloured(block((length * 0.72, depth * 0.72, 0.4), base=top), Material.MATTE, colour * 0.7))
     return joined(parts).placed(lot[:3])
 
 
-def _sides(solid: np.ndarray) -> np.ndarray:
-    """A block without its floor and lid, which nobody sees."""
-    return solid[:8]
+def _walls(length: float, depth: float, heights: tuple[float, float], colour: np.ndarray, pattern: int) -> Mesh:
+    """Four walls without floor and lid, which nobody sees; whole windows on each."""
+    low, high = heights
+    sides = block((length, depth, high - low), base=low)[:8]
+    windows = np.maximum(np.round(np.array([length, depth, length, depth]) / WINDOW_M), 1)
+    none = np.zeros(4)
+    along = np.concatenate([np.stack([none, windows, windows], axis=1), np.stack([none, windows, none], axis=1)])
+    return coloured(sides, Material.FACADE, colour, pattern=pattern, along=along)
 
 
-def _trees(paved: Any, built: Any, rng: np.random.Generator) -> list[Mesh]:
+def _trees(paved: Any, built: Any, style: Style, rng: np.random.Generator) -> list[Mesh]:
     shapely = need("shapely")
     spots = []
     for ring in _frontage(paved, 1.0):
@@ -136,37 +156,41 @@ def _trees(paved: Any, built: Any, rng: np.random.Generator) -> list[Mesh]:
     points = np.concatenate(spots) if spots else np.zeros((0, 2))
     blocked = shapely.intersects_xy(built, points[:, 0], points[:, 1])
     blocked |= shapely.intersects_xy(paved.buffer(0.6, quad_segs=2), points[:, 0], points[:, 1])
-    return [_tree(point, rng) for point in points[~blocked]]
+    return [_tree(point, style, rng) for point in points[~blocked]]
 
 
-def _tree(point: np.ndarray, rng: np.random.Generator) -> Mesh:
+def _tree(point: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
     height = rng.uniform(3.8, 8.0)
-    colour = LEAVES[rng.integers(len(LEAVES))] * rng.uniform(0.8, 1.3)
+    colour = style.leaves[rng.integers(len(style.leaves))] * rng.uniform(0.8, 1.25)
     trunk = coloured(cylinder(0.15, 0.5 * height, base=GROUND_Z, sides=5, top=0.7)[:10], Material.MATTE, TRUNK)
-    if rng.random() < 0.2:
+    species = int(rng.choice(3, p=style.species))
+    if species == 1:
         lower = cylinder(0.24 * height, 0.55 * height, base=0.22 * height, sides=8, top=0.3)
         upper = cylinder(0.15 * height, 0.4 * height, base=0.66 * height, sides=8, top=0.03)
         crown = [coloured(lower, Material.LEAF, colour * 0.8), coloured(upper, Material.LEAF, colour)]
     else:
         noise = rng.uniform(0.82, 1.18, len(BALL_CORNERS))
-        radius = 0.27 * height
-        faces = ball((radius, radius, 0.33 * height), (0, 0, 0.66 * height), noise)
+        radii = (0.27, 0.33, 0.66) if species == 0 else (0.15, 0.42, 0.58)
+        faces = ball((radii[0] * height, radii[0] * height, radii[1] * height), (0, 0, radii[2] * height), noise)
         shade = 0.75 + 0.5 * np.clip(faces[..., 2].mean(axis=1) / height - 0.4, 0, 0.6)[:, None]
         crown = [coloured(faces, Material.LEAF, colour * shade)]
     return joined([trunk, *crown]).placed(np.array([*point, rng.uniform(0, np.pi)]))
 
 
-def _lamp_posts(paved: Any, built: Any) -> list[Mesh]:
-    """A street lamp every 32 m, its arm over the road."""
+def _lamp_poses(paved: Any, built: Any) -> np.ndarray:
+    """[L, 3] one every 32 m, looking along the kerb with the road on its left."""
     shapely = need("shapely")
-    lamp = joined([
+    rings = [ring.interpolate(np.arange(6.0, ring.length, LAMP_SPACING_M)) for ring in _frontage(paved, 0.5)]
+    poses = np.concatenate(rings) if rings else np.zeros((0, 3))
+    return poses[~shapely.intersects_xy(built, poses[:, 0], poses[:, 1])]
+
+
+@lru_cache(maxsize=1)
+def _lamp_post() -> Mesh:
+    """A street lamp, its arm over the road."""
+    return joined([
         coloured(cylinder(0.09, 7.5, base=GROUND_Z, sides=5, top=0.6)[:10], Material.MATTE, POST),
-        coloured(block((0.08, 1.6, 0.08), (0.0, 0.8), 7.35), Material.MATTE, POST),
-        coloured(block((0.22, 0.6, 0.1), (0.0, 1.6), 7.3), Material.MATTE, (0.7, 0.7, 0.66)),
+        coloured(block((0.08, LAMP_ARM_M, 0.08), (0.0, LAMP_ARM_M / 2), 7.35), Material.MATTE, POST),
+        coloured(block((0.24, 0.6, 0.06), (0.0, LAMP_ARM_M), 7.34), Material.MATTE, POST),
+        coloured(block((0.22, 0.56, 0.05), (0.0, LAMP_ARM_M), 7.29), Material.LAMP, LAMP),
     ])  # fmt: skip
-    parts = []
-    for ring in _frontage(paved, 0.5):
-        for pose in ring.interpolate(np.arange(6.0, ring.length, 32.0)):
-            if not shapely.intersects_xy(built, pose[0], pose[1]):
-                parts.append(lamp.placed(pose))
-    return parts

@@ -14,13 +14,17 @@ from diffdrive.scene import AreaKind, Lane, Line, LineKind, VectorMap
 from diffdrive.world.render.extra import need
 from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
 from diffdrive.world.render.shapes import ribbon, wall
+from diffdrive.world.render.style import Style
 
-CURB_M = 0.13
+CURB_M = 0.04
+"""Low, because whoever walks is annotated at road level: a walkway of true height would hide feet that the label includes."""
+
+CURB_STONE_M = 0.18
 GROUND_Z = -0.04
 PAINT_Z = 0.012
 TILE_M = 60.0
 GROUND_MARGIN_M = 260.0
-ASPHALT, WALK, CURB, GRASS = (0.095, 0.096, 0.105), (0.29, 0.28, 0.265), (0.40, 0.39, 0.37), (0.13, 0.19, 0.06)
+CURB = (0.42, 0.41, 0.39)
 BIKE_LANE = (0.08, 0.14, 0.10)
 WHITE, YELLOW = (0.62, 0.62, 0.60), (0.56, 0.38, 0.04)
 DRIVABLE = (AreaKind.INTERSECTION, AreaKind.GENERIC_DRIVABLE, AreaKind.CARPARK)
@@ -68,18 +72,21 @@ def footprint(local_map: VectorMap) -> Footprint:
     return Footprint(drivable=drivable, walkway=walkway, paved=shapely.union_all([drivable, walkway]))
 
 
-def surfaces_mesh(local_map: VectorMap, area: Footprint) -> Mesh:
+def surfaces_mesh(local_map: VectorMap, area: Footprint, style: Style) -> Mesh:
     """Ground, road, walkways and everything painted on the road."""
     parts = [
-        coloured(_ground(area.paved.bounds), Material.GROUND, GRASS),
-        coloured(_flat(area.drivable, 0.0), Material.GROUND, ASPHALT),
-        coloured(_flat(area.walkway, CURB_M), Material.GROUND, WALK),
+        coloured(_ground(area.paved.bounds), Material.GROUND, style.grass),
+        coloured(_flat(area.drivable, 0.0), Material.ASPHALT, style.asphalt),
+        coloured(_flat(area.walkway, CURB_M), Material.PAVING, style.paving),
     ]
     for ring in _rings(area.walkway):
         parts.append(coloured(wall(ring, GROUND_Z, CURB_M), Material.MATTE, CURB))
+        # The step is low; a row of pale stones shows where it is.
+        stones = ribbon(ring, CURB_STONE_M, CURB_M + 0.004, CURB_STONE_M / 2)
+        parts.append(coloured(stones, Material.PAVING, CURB))
     for lane in local_map.lanes:
         if lane.is_bike_lane and lane.intersection_id is None:
-            parts += [coloured(_flat(poly, 0.005), Material.GROUND, BIKE_LANE) for poly in _polygons([lane.polygon])]
+            parts += [coloured(_flat(poly, 0.005), Material.ASPHALT, BIKE_LANE) for poly in _polygons([lane.polygon])]
     parts += _lines(local_map)
     parts += [_crosswalk(outline) for outline in _polygons([a.outline for a in local_map.areas_of(AreaKind.CROSSWALK)])]
     parts += _stop_lines(local_map)
@@ -101,8 +108,9 @@ def _polygons(outlines: Iterable[np.ndarray]) -> list[Any]:
 
 
 def _rings(geometry: Any) -> list[np.ndarray]:
+    """Closed outlines [P, 2] with the inside on their left."""
     shapely = need("shapely")
-    polygons = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
+    polygons = [part for part in shapely.get_parts(shapely.orient_polygons(geometry)) if part.geom_type == "Polygon"]
     return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygons)] if polygons else []
 
 
@@ -139,7 +147,7 @@ def _lines(local_map: VectorMap) -> list[Mesh]:
     for line in lines:
         colour, dashed = _PAINT[line.kind]
         for piece in _pieces(_simple(line.points), dashed):
-            parts.append(coloured(ribbon(piece, 0.14, PAINT_Z), Material.MATTE, colour))
+            parts.append(coloured(ribbon(piece, 0.14, PAINT_Z), Material.MARKING, colour))
     return parts
 
 
@@ -192,7 +200,7 @@ def _crosswalk(polygon: Any) -> Mesh:
     if not stripes:
         return joined([])
     cut = shapely.union_all(shapely.intersection(polygon, np.array(stripes)))
-    return coloured(_flat(cut, PAINT_Z), Material.MATTE, WHITE)
+    return coloured(_flat(cut, PAINT_Z), Material.MARKING, WHITE)
 
 
 def _stop_lines(local_map: VectorMap) -> list[Mesh]:
@@ -228,7 +236,7 @@ def _gate(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
 def _bar(end: np.ndarray, direction: np.ndarray, width: float) -> Mesh:
     side = np.array([-direction[1], direction[0]]) * width * 0.47
     back = end - direction * 0.5
-    return coloured(ribbon(np.stack([back - side, back + side]), 0.4, PAINT_Z + 0.002), Material.MATTE, WHITE)
+    return coloured(ribbon(np.stack([back - side, back + side]), 0.4, PAINT_Z + 0.002), Material.MARKING, WHITE)
 
 
 def lane_entry(lane: Lane) -> tuple[np.ndarray, np.ndarray, float]:

@@ -9,8 +9,10 @@ import numpy as np
 
 from diffdrive.scene import VectorMap
 from diffdrive.world.render.extra import need
+from diffdrive.world.render.lamps import LampMap, lamp_map
 from diffdrive.world.render.mesh import Mesh, joined
-from diffdrive.world.render.scenery import scenery_mesh
+from diffdrive.world.render.scenery import scenery_of
+from diffdrive.world.render.style import Style, style_of
 from diffdrive.world.render.surfaces import Footprint, footprint, surfaces_mesh
 
 
@@ -30,6 +32,12 @@ class Town:
 
     area: Footprint
     mesh: Mesh
+    style: Style
+    """How this town looks."""
+
+    lamps: LampMap
+    """What its street lamps light."""
+
     seed: int
 
     def from_world(self, pose: np.ndarray) -> np.ndarray:
@@ -55,5 +63,8 @@ def build_town(name: str, world_map: VectorMap, *, seed: int) -> Town:
     origin = np.round((points.min(axis=0) + points.max(axis=0)) / 2)
     local_map = world_map.to_local(np.array([*origin, 0.0]))
     area = footprint(local_map)
-    mesh = joined([surfaces_mesh(local_map, area), scenery_mesh(area.paved, np.random.default_rng(seed))])
-    return Town(name=name, origin=origin, local_map=local_map, area=area, mesh=mesh, seed=seed)
+    style = style_of(seed)
+    scenery = scenery_of(area.paved, style, np.random.default_rng(seed))
+    mesh = joined([surfaces_mesh(local_map, area, style), scenery.mesh])
+    return Town(name=name, origin=origin, local_map=local_map, area=area, mesh=mesh, style=style,
+                lamps=lamp_map(scenery.lamps), seed=seed)  # fmt: skip

@@ -48,7 +48,7 @@ def test_road_is_drivable_at_zero_and_walkways_are_a_curb_higher(town: Town) -> 
 
 
 def test_paint_lies_on_the_road(town: Town) -> None:
-    mesh = surfaces_mesh(town.local_map, town.area)
+    mesh = surfaces_mesh(town.local_map, town.area, town.style)
     paint = np.isclose(mesh.triangles[:, :, 2], PAINT_Z, atol=0.004).all(axis=1)
     middles = mesh.triangles[paint].mean(axis=1)
     assert len(middles) > 200

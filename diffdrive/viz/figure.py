@@ -42,7 +42,9 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = 180) -> Path:
         written_aside(path) as aside,
         matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "diffdrive"}),
     ):
-        figure.savefig(aside, format=ending, dpi=dpi, metadata=metadata, pil_kwargs=_JPEG if ending == "jpg" else None)
+        # Only what Pillow writes takes its options.
+        options: palette.Look = {"pil_kwargs": _JPEG} if ending == "jpg" else {"metadata": metadata}
+        figure.savefig(aside, format=ending, dpi=dpi, **options)
     return path
 
 

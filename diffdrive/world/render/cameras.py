@@ -5,7 +5,8 @@ Frames. Camera: x right, y down, z forward (OpenCV). Pixel (0, 0) covers [0, 1) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,9 +94,42 @@ def _nuplan(camera_id: CameraId, position: tuple[float, float, float], yaw_deg: 
     )
 
 
-NUPLAN_FRONT_RIG: tuple[Camera, ...] = (
-    _nuplan(CameraId.L0, (1.55, 0.5, 1.55), 55.0),
+NUPLAN_RIG: tuple[Camera, ...] = (
     _nuplan(CameraId.F0, (1.7, 0.0, 1.55), 0.0),
+    _nuplan(CameraId.L0, (1.55, 0.5, 1.55), 55.0),
     _nuplan(CameraId.R0, (1.55, -0.5, 1.55), -55.0),
+    _nuplan(CameraId.L1, (1.15, 0.55, 1.55), 110.0),
+    _nuplan(CameraId.R1, (1.15, -0.55, 1.55), -110.0),
+    _nuplan(CameraId.L2, (0.8, 0.5, 1.55), 145.0),
+    _nuplan(CameraId.R2, (0.8, -0.5, 1.55), -145.0),
+    _nuplan(CameraId.B0, (-0.45, 0.0, 1.55), 180.0),
 )
-"""The three front cameras that NAVSIM's agents stitch together."""
+"""All eight cameras, placed much as nuPlan's: on the roof, looking all around."""
+
+NUPLAN_FRONT_RIG: tuple[Camera, ...] = (NUPLAN_RIG[1], NUPLAN_RIG[0], NUPLAN_RIG[2])
+"""The three front cameras that NAVSIM's agents stitch together, from left to right."""
+
+RIG_SCALE = 1 / 4
+"""Resolution of the rigs above as a share of nuPlan's 1920 x 1080."""
+
+
+def rig_at(scale: float, rig: Sequence[Camera] = NUPLAN_RIG) -> tuple[Camera, ...]:
+    """``rig`` at ``scale`` times nuPlan's resolution: 1 is 1920 x 1080, 1/4 the resolution that agents see.
+
+    Raises ``InputError`` where that is no whole number of pixels.
+    """
+    factor = scale / RIG_SCALE
+    for camera in rig:
+        for pixels in (camera.width * factor, camera.height * factor):
+            if scale <= 0 or abs(pixels - round(pixels)) > 1e-6:
+                raise InputError(f"A rig's scale must give whole pixels, got {scale:g}. Take 1/8, 1/4, 1/2 or 1.")
+    return tuple(
+        replace(
+            camera,
+            width=round(camera.width * factor),
+            height=round(camera.height * factor),
+            focal=camera.focal * factor,
+            centre=(camera.centre[0] * factor, camera.centre[1] * factor),
+        )
+        for camera in rig
+    )

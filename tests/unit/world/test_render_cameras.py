@@ -9,7 +9,7 @@ from render_town import AGENTS, crossroads, scene
 from diffdrive.contracts import InputError
 from diffdrive.geometry import box_corners, invert_transform, project_points, transform_points
 from diffdrive.scene import CameraId, Scene
-from diffdrive.world.render import NUPLAN_FRONT_RIG, Camera, EmbreeRenderer, Town, build_town, moving_mesh
+from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_RIG, Camera, EmbreeRenderer, Town, build_town, moving_mesh, rig_at
 
 pytest.importorskip("embreex")
 FRONT = NUPLAN_FRONT_RIG[1]
@@ -93,6 +93,27 @@ def test_the_rig_is_a_quarter_of_nuplans() -> None:
         assert np.allclose(forward, [np.cos(np.deg2rad(yaw)), np.sin(np.deg2rad(yaw)), 0.0])
         assert np.allclose(camera.ego_from_camera[:3, 1], [0, 0, -1])
         assert np.isclose(np.linalg.det(camera.ego_from_camera[:3, :3]), 1.0)
+
+
+def test_eight_cameras_see_all_around() -> None:
+    assert {camera.camera_id for camera in NUPLAN_RIG} == set(CameraId)
+    yaws = np.linspace(-np.pi, np.pi, 721)
+    rays = np.stack([np.cos(yaws), np.sin(yaws), np.zeros_like(yaws)], axis=1)
+    seen = np.zeros(len(yaws), dtype=bool)
+    for camera in NUPLAN_RIG:
+        pixels, depth = project_points(rays @ camera.ego_from_camera[:3, :3], camera.intrinsics)
+        seen |= (depth > 0) & (pixels[:, 0] >= 0) & (pixels[:, 0] <= camera.width)
+    assert seen.all()
+
+
+def test_a_scaled_rig_sees_the_same_at_another_size() -> None:
+    for small, large in zip(NUPLAN_RIG, rig_at(1), strict=True):
+        assert (large.width, large.height, large.focal, large.centre) == (1920, 1080, 1545.0, (960.0, 560.0))
+        assert np.allclose(large.intrinsics[:2], small.intrinsics[:2] * 4)
+        assert np.array_equal(large.ego_from_camera, small.ego_from_camera)
+    assert rig_at(1 / 4) == NUPLAN_RIG
+    with pytest.raises(InputError, match="whole pixels, got 0.3"):
+        rig_at(0.3)
 
 
 def test_a_camera_without_pixels_is_refused() -> None:

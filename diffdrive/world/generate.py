@@ -27,7 +27,9 @@ from diffdrive.world.curation import CurationConfig, Window, choose_windows
 from diffdrive.world.manifest import manifest_path, read_manifest, versions, write_manifest
 from diffdrive.world.roads import RoadNetwork, TownConfig, build_network, lay_out, plan_route, read_network
 from diffdrive.world.traffic import Recording, Track, TrafficConfig, record
+from diffdrive.world.traffic.clearing import without_blockers
 from diffdrive.world.traffic.demand import OCCUPANCY_FACTORS, demand_level
+from diffdrive.world.traffic.events import EventConfig
 from diffdrive.world.traffic.recording import INTERVAL_S
 from diffdrive.world.traffic.standing import parked_cars
 
@@ -45,6 +47,7 @@ class WorldConfig:
 
     town: TownConfig = field(default_factory=TownConfig)
     traffic: TrafficConfig = field(default_factory=TrafficConfig)
+    events: EventConfig = field(default_factory=EventConfig)
     curation: CurationConfig = field(default_factory=CurationConfig)
     box_radius_m: float = 110.0
     """Agents and lights farther from the ego than this are not annotated."""
@@ -82,9 +85,9 @@ def simulate_town(seed: int, config: WorldConfig) -> Town:
     with tempfile.TemporaryDirectory(prefix=f"{location_of(seed)}-") as folder:
         network_file = build_network(lay_out(seed, config.town), Path(folder))
         network = read_network(network_file)
-        recording = record(network, network_file, seed, config.traffic)
+        recording = record(network, network_file, seed, config.traffic, config.events)
     occupancy = min(0.95, config.town.parking_occupancy * OCCUPANCY_FACTORS[demand_level(seed, config.traffic)])
-    parked = parked_cars(network, seed, occupancy, recording.steps)
+    parked = without_blockers(parked_cars(network, seed, occupancy, recording.steps), recording.tracks)
     first_step = round(config.traffic.warm_up_s / INTERVAL_S)
     windows = choose_windows(recording, parked, network.vector_map, config.curation, first_step)
     if not windows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from diffdrive.world.traffic.events.profiles import needed_deceleration, speed_towards
 from diffdrive.world.traffic.events.sites import Bottleneck, Gate
 from diffdrive.world.traffic.events.story import Happening
@@ -12,6 +14,14 @@ PASS_SPEED = 6.5
 GENTLE = 1.6
 FIRM = 2.4
 """Whoever would have to brake harder than this for the line does not brake for it."""
+
+SHORT_M = 1.5
+"""One aims this far before the line, so that nobody rolls over it by an inch and counts as passing."""
+
+LINE_UP_M = 25.0
+"""From this far before the line on nobody drives beside anybody."""
+
+FILE_GAP_M = 1.5
 
 AHEAD, ONCOMING = 0, 1
 MAX_OPEN_S = (10.0, 14.0)
@@ -59,18 +69,31 @@ class BottleneckScript:
             for distance, car in coming[side]:
                 self._receive(side, distance, car, reins, waiting[AHEAD])
         self._passed |= self._inside[AHEAD]
+        self._line_up(streets, reins)
         for car in streets.on_edge(self.site.ahead.edge_id):
             if self.site.ahead.stop_m <= car.position and car.tail < self.site.ahead.end_m - 8.0:
                 reins.hold(car, PASS_SPEED)
 
+    def _line_up(self, streets: Streets, reins: Reins) -> None:
+        """One behind the other: a car and a bicycle fit side by side in a lane, but not beside an obstacle."""
+        gate = self.site.ahead
+        near = [c for c in streets.on_edge(gate.edge_id) if gate.stop_m - LINE_UP_M < c.position and c.tail < gate.end_m]
+        for front, back in pairwise(near):
+            room = front.tail - back.position - FILE_GAP_M
+            if room < 0.0:
+                reins.hold(back, max(0.0, front.speed - 1.0 + room / 2.0))
+            else:
+                reins.hold(back, speed_towards(room, GENTLE, reins.interval_s, front.speed))
+
     def _receive(self, side: int, distance: float, car: Car, reins: Reins, has_room: bool) -> None:
         """Somebody comes to the line: in, or wait."""
-        needed = needed_deceleration(car.speed, distance)
         is_open = self._reservation.open == side and (has_room or side == ONCOMING)
-        if car.name in self._inside[side] or needed > FIRM:
+        if car.name in self._inside[side] or needed_deceleration(car.speed, distance) > FIRM:
             self._inside[side].add(car.name)
         elif not is_open:
-            reins.hold(car, speed_towards(distance, max(GENTLE, needed), reins.interval_s), is_harsh=True)
+            short = distance - SHORT_M
+            braking = min(max(GENTLE, needed_deceleration(car.speed, short)), FIRM)
+            reins.hold(car, speed_towards(short, braking, reins.interval_s), is_harsh=True)
         if side == AHEAD:
             slowing = max(GENTLE, needed_deceleration(car.speed, distance, PASS_SPEED))
             reins.hold(car, speed_towards(distance, slowing, reins.interval_s, PASS_SPEED))

@@ -59,7 +59,9 @@ class HardBrakeScript:
     def step(self, streets: Streets, reins: Reins) -> None:
         for ego in self._chosen.update(streets):
             leader = streets.leader(ego)
-            if leader is None or ego.edge_id.startswith(":") or reins.is_held(leader.name) or reins.is_held(ego.name):
+            if leader is None or not leader.is_wide or ego.edge_id.startswith(":"):
+                continue
+            if reins.is_held(leader.name) or reins.is_held(ego.name):
                 continue
             gap = leader.tail - ego.position
             # Closer than a second and a bit behind, the follower could not keep its braking firm.
@@ -129,7 +131,7 @@ class StopAndGoScript:
     def step(self, streets: Streets, reins: Reins) -> None:
         for ego in self._chosen.update(streets):
             leader = streets.leader(ego)
-            if leader is None or ego.edge_id.startswith(":") or reins.is_held(leader.name):
+            if leader is None or not leader.is_wide or ego.edge_id.startswith(":") or reins.is_held(leader.name):
                 continue
             if min(leader.speed, ego.speed) > self.FAST and leader.tail - ego.position < self.GAP_M:
                 self._chosen.done(ego)

@@ -61,6 +61,8 @@ def plan_events(network: RoadNetwork, seed: int, config: EventConfig) -> EventPl
     zones = places(config.work_zones_per_km, lambda k, street: _bottleneck(network, street, rng, f"w{k}", True))
     bottlenecks = list(zones)
     bottlenecks += places(config.double_parked_per_km, lambda k, street: _bottleneck(network, street, rng, f"d{k}", False))
+    # Between parked cars people are hard to see, and in nobody's way on the pavement.
+    order.sort(key=lambda street: street.parking_strip is None)
     crossings = places(config.jaywalkers_per_km, lambda k, street: _crossing(network, street, rng, f"j{k}"))
     return EventPlan(seed=seed, config=config, bottlenecks=tuple(bottlenecks), crossings=tuple(crossings))
 
@@ -133,8 +135,9 @@ def _crossing(network: RoadNetwork, street: Approach, rng: np.random.Generator, 
     # Offsets to the left of the line between the two directions.
     ours = _extent(network, street, center)
     theirs = tuple(-value for value in _extent(network, back, center)[::-1])
-    start = ours[0] - (1.1 if street.parking_strip is not None else 0.45)
-    end = theirs[1] + (1.1 if back.parking_strip is not None else 0.45)
+    # Between parked cars where there are any, or else on the pavement.
+    start = ours[0] - (1.4 if street.parking_strip is not None else 1.0)
+    end = theirs[1] + (1.4 if back.parking_strip is not None else 1.0)
     gates = []
     for way, side in ((street, -1.0), (back, 1.0)):
         line = _line(network, way.lane_ids[-1])[0]
@@ -146,7 +149,7 @@ def _crossing(network: RoadNetwork, street: Approach, rng: np.random.Generator, 
         start=_pair(center + start * left),
         end=_pair(center + end * left),
         speed=float(rng.uniform(1.2, 1.9)),
-        brink_m=min(ours[0] - start, end - theirs[1]) - 0.4,
+        brink_m=min(ours[0] - start, end - theirs[1]) - 0.45,
         gates=tuple(gates),
         spans=tuple(spans),
         seed=int(rng.integers(2**31)),

@@ -42,7 +42,13 @@ class Car:
         return self.type_name.startswith("ego")
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it has four wheels or more: nobody can pass it in its lane."""
+        return self.length > 3.0
+
+    @property
     def tail(self) -> float:
+        """Of the rear bumper along the lane, metres; negative where it is still on the lane before."""
         return self.position - self.length
 
 

@@ -81,7 +81,7 @@ void material() {{
     float chance = cell(q + vec2(911, 0));
     vec2 r = fract(chance * vec2(61., 113.)), at = abs(p.xy - (q + .3 + .4 * r) * {look.REPAIR_M:.4f});
     if (chance < road.w && at.x < .6 + 2.4 * r.y && at.y < .6 + 2.4 * r.x) tone *= .68 + .5 * r.x;
-    if (ridge < .012 && stain > 1. - road.z) tone *= 1. - .45 * clamp(near * 1.5, 0., 1.);
+    if (ridge < .007 && stain > 1. - road.z) tone *= 1. - .45 * clamp(near * 1.5, 0., 1.);
   }} else tone += (stain - .5) * .15;
   if (m == {Material.PAVING:d}) {{
     vec2 q = p.xy / slabs.x, f = fract(q);

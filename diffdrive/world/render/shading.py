@@ -174,7 +174,7 @@ def _ground(seen: Surface, light: Lighting, style: Style) -> tuple[np.ndarray, n
 def _damage(x: np.ndarray, y: np.ndarray, stain: np.ndarray, near: np.ndarray, style: Style) -> np.ndarray:
     """What time has done to asphalt: cracks sealed with tar, and rectangles of newer asphalt."""
     ridge = np.abs(smooth_noise(x / CRACK_M + 17, y / CRACK_M + 5) - 0.5)
-    crack = (ridge < 0.012) & (stain > 1 - style.road[2])
+    crack = (ridge < 0.007) & (stain > 1 - style.road[2])
     cell_x, cell_y = np.floor(x / REPAIR_M), np.floor(y / REPAIR_M)
     chance = cell_hash(cell_x + 911, cell_y)
     first, second = (chance * k - np.floor(chance * k) for k in (61.0, 113.0))

@@ -17,7 +17,7 @@ from diffdrive.scene import AreaKind, Lane, LightState, TrafficLight
 from diffdrive.world.render.extra import need
 from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
 from diffdrive.world.render.shapes import block, cylinder
-from diffdrive.world.render.surfaces import lane_entry
+from diffdrive.world.render.surfaces import lane_entry, off_road
 from diffdrive.world.render.town import Town
 
 POST, CASE = (0.23, 0.24, 0.25), (0.03, 0.03, 0.03)
@@ -71,8 +71,8 @@ def _approach(town: Town, lanes: list[Lane]) -> tuple[Mesh, _Heads]:
         heads.append((lane.lane_id, np.array([*(origin + direction * far + left * offset), facing]), MAST_Z))
     low, high = min(offset for _, offset in slots), max(offset for _, offset in slots)
     right = low - max(entry[2] for entry in entries) / 2
-    mast_y = _off_road(town, origin + direction * far, left, right)
-    post_y = _off_road(town, origin + direction * 0.5, left, right)
+    mast_y = off_road(town.area.drivable, origin + direction * far, left, right)
+    post_y = off_road(town.area.drivable, origin + direction * 0.5, left, right)
     parts = [_mast(origin + direction * (far + 0.25), facing, mast_y, high + 0.4)]
     if post_y is not None:
         spot = origin + direction * 0.5 + left * post_y
@@ -122,15 +122,6 @@ def _far_side(town: Town, lanes: list[Lane], origin: np.ndarray, direction: np.n
         inside = np.concatenate([lane.centerline for lane in lanes])
     reach = float(((inside - origin) @ direction).max()) if len(inside) else 12.0
     return float(np.clip(reach + 1.0, 6.0, 40.0))
-
-
-def _off_road(town: Town, point: np.ndarray, left: np.ndarray, start: float) -> float | None:
-    """The first offset to the right of ``start`` that is off the road, or None where there is none within 14 m."""
-    shapely = need("shapely")
-    offsets = start - np.arange(0.3, 14.0, 0.35)
-    points = point + left * offsets[:, None]
-    free = ~shapely.dwithin(town.area.drivable, shapely.points(points), 0.35)
-    return float(offsets[np.argmax(free)]) if free.any() else None
 
 
 def _mast(point: np.ndarray, facing: float, foot: float | None, tip: float) -> Mesh:

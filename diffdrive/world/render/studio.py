@@ -19,6 +19,7 @@ from diffdrive.world.render.lidar_rig import NUPLAN_LIDAR, LidarRig, Motion
 from diffdrive.world.render.mesh import Mesh, joined
 from diffdrive.world.render.renderer import Renderer, open_renderer
 from diffdrive.world.render.signals import signals_mesh
+from diffdrive.world.render.signs import stop_signs
 from diffdrive.world.render.town import Town
 
 
@@ -43,10 +44,11 @@ def motion_of(scene: Scene) -> Motion:
 
 
 def moving_mesh(town: Town, scene: Scene) -> Mesh:
-    """All agents and signals of the scene at t = 0, in the town frame. The ego is not among them."""
+    """All agents, signals and stop signs of the scene at t = 0, in the town frame. The ego is not among them."""
     ego_pose = town.from_world(scene.world_from_ego)
     bodies = agents_mesh(scene.agents, to_world(scene.agents.boxes[:, :3], ego_pose))
-    return joined([bodies, signals_mesh(town, scene.traffic_lights)])
+    lights = scene.traffic_lights
+    return joined([bodies, signals_mesh(town, lights), stop_signs(town.stops, lights, ego_pose)])
 
 
 def sweep_errors(scene: Scene) -> np.random.Generator:

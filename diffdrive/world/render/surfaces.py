@@ -242,3 +242,17 @@ def _bar(end: np.ndarray, direction: np.ndarray, width: float) -> Mesh:
 def lane_entry(lane: Lane) -> tuple[np.ndarray, np.ndarray, float]:
     """Middle [2], driving direction [2] and width of a lane's entry."""
     return _gate(lane.left_boundary[0], lane.right_boundary[0])
+
+
+def lane_exit(lane: Lane) -> tuple[np.ndarray, np.ndarray, float]:
+    """Middle [2], driving direction [2] and width of a lane's end."""
+    return _gate(lane.left_boundary[-1], lane.right_boundary[-1])
+
+
+def off_road(drivable: Any, point: np.ndarray, left: np.ndarray, start: float) -> float | None:
+    """The first offset along ``left`` [2], to the right of ``start``, that is off the road; None where none is within 14 m."""
+    shapely = need("shapely")
+    offsets = start - np.arange(0.3, 14.0, 0.35)
+    points = point + left * offsets[:, None]
+    free = ~shapely.dwithin(drivable, shapely.points(points), 0.35)
+    return float(offsets[np.argmax(free)]) if free.any() else None

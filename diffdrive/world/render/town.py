@@ -12,6 +12,7 @@ from diffdrive.world.render.extra import need
 from diffdrive.world.render.lamps import LampMap, lamp_map
 from diffdrive.world.render.mesh import Mesh, joined
 from diffdrive.world.render.scenery import scenery_of
+from diffdrive.world.render.signs import StopPlace, speed_signs, stop_places
 from diffdrive.world.render.style import Style, style_of
 from diffdrive.world.render.surfaces import Footprint, footprint, surfaces_mesh
 
@@ -37,6 +38,9 @@ class Town:
 
     lamps: LampMap
     """What its street lamps light."""
+
+    stops: tuple[StopPlace, ...]
+    """Where stop signs stand while no light governs the approach."""
 
     seed: int
 
@@ -65,6 +69,15 @@ def build_town(name: str, world_map: VectorMap, *, seed: int) -> Town:
     area = footprint(local_map)
     style = style_of(seed)
     scenery = scenery_of(area.paved, style, np.random.default_rng(seed))
-    mesh = joined([surfaces_mesh(local_map, area, style), scenery.mesh])
-    return Town(name=name, origin=origin, local_map=local_map, area=area, mesh=mesh, style=style,
-                lamps=lamp_map(scenery.lamps), seed=seed)  # fmt: skip
+    mesh = joined([surfaces_mesh(local_map, area, style), speed_signs(local_map, area), scenery.mesh])
+    return Town(
+        name=name,
+        origin=origin,
+        local_map=local_map,
+        area=area,
+        mesh=mesh,
+        style=style,
+        lamps=lamp_map(scenery.lamps),
+        stops=stop_places(local_map, area),
+        seed=seed,
+    )

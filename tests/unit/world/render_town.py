@@ -46,7 +46,8 @@ def crossroads(*, walkways: bool = True) -> VectorMap:
     for q in range(4):
         for k, y in enumerate((-WIDTH / 2, -1.5 * WIDTH)):
             lanes.append(_straight(f"in-{q}-{k}", q, -REACH, -HALF, y))
-            lanes.append(_straight(f"across-{q}-{k}", q, -HALF, HALF, y, intersection_id="cross"))
+            before = (f"in-{q}-{k}",)
+            lanes.append(_straight(f"across-{q}-{k}", q, -HALF, HALF, y, intersection_id="cross", predecessor_ids=before))
             lanes.append(_straight(f"out-{q}-{k}", q, HALF, REACH, y))
         for side in (-1, 1):
             if walkways:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from render_town import crossroads, scene
+from render_town import HALF, crossroads, scene
 
 from diffdrive.contracts import InputError
 from diffdrive.scene import AgentKind, LightState, TrafficLight, VectorMap
@@ -12,6 +14,7 @@ from diffdrive.world.render import Town, build_town, moving_mesh, town_seed
 from diffdrive.world.render.actors import body_mesh
 from diffdrive.world.render.mesh import Material
 from diffdrive.world.render.signals import signals_mesh
+from diffdrive.world.render.signs import BLACK, RED, speed_signs, stop_signs
 from diffdrive.world.render.surfaces import CURB_M, PAINT_Z, YELLOW, surfaces_mesh
 
 shapely = pytest.importorskip("shapely")
@@ -87,6 +90,47 @@ def test_signals_stand_off_the_road_and_face_their_traffic(town: Town) -> None:
     feet = posts[posts[:, 2] < 0.5]
     assert len(feet)
     assert not shapely.intersects_xy(town.area.drivable, feet[:, 0], feet[:, 1]).any()
+
+
+def _with_limits(*limits_mph: float) -> Town:
+    """The crossroads, where one arm after the other goes out of the town at another limit."""
+    plain = crossroads()
+    lanes = []
+    for lane in plain.lanes:
+        kind, quarter, number = lane.lane_id.split("-")
+        before = {"across": (f"in-{quarter}-{number}",), "out": (f"across-{quarter}-{number}",)}.get(kind, ())
+        limit = 25.0 if kind == "in" else 17.3 if kind == "across" else limits_mph[int(quarter)]
+        right = f"{kind}-{quarter}-1" if number == "0" else None
+        lanes.append(replace(lane, predecessor_ids=before, speed_limit_mps=limit * 0.44704, right_lane_id=right))
+    return build_town("toy-town", replace(plain, lanes=tuple(lanes)), seed=1)
+
+
+def test_a_speed_sign_stands_where_the_limit_changes() -> None:
+    town = _with_limits(25.0, 25.3, 35.0, 40.0)
+    mesh = speed_signs(town.local_map, town.area)
+    black = mesh.triangles[np.all(np.isclose(mesh.colours, BLACK), axis=1)].reshape(-1, 3)
+    # Arms 2 and 3 lead west and south; what is spoken of inside the crossing does not count.
+    assert (black[:, 0] < -HALF).any()
+    assert (black[:, 1] < -HALF).any()
+    assert (black[:, 0] < HALF).all()
+    assert (black[:, 1] < HALF).all()
+    assert not shapely.intersects_xy(town.area.drivable, black[:, 0], black[:, 1]).any()
+    other = _with_limits(25.0, 25.0, 45.0, 40.0)
+    assert len(speed_signs(other.local_map, other.area)) != len(mesh), "a number is drawn by its digits"
+    same = _with_limits(25.0, 25.0, 25.0, 25.0)
+    assert len(speed_signs(same.local_map, same.area)) == 0
+
+
+def test_stop_signs_stand_where_no_light_governs_and_near_the_ego_only(town: Town) -> None:
+    here = np.zeros(3)
+    assert len(town.stops) == 4
+    signs = stop_signs(town.stops, (), here)
+    red = signs.triangles[np.all(np.isclose(signs.colours, RED), axis=1)].reshape(-1, 3)
+    assert len(red) == 4 * 6 * 3
+    assert not shapely.intersects_xy(town.area.drivable, red[:, 0], red[:, 1]).any()
+    lit = [TrafficLight(lane_id="across-0-1", state=LightState.RED)]
+    assert len(stop_signs(town.stops, lit, here)) == len(signs) * 3 // 4
+    assert len(stop_signs(town.stops, (), np.array([500.0, 0.0, 0.0]))) == 0
 
 
 def test_lights_of_unknown_lanes_are_left_out(town: Town) -> None:

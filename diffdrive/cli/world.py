@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffdrive.cli import world_view
+
+if TYPE_CHECKING:
+    from diffdrive.world.generate import TownReport
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -36,9 +44,38 @@ def run(args: argparse.Namespace) -> int:
     sensors = ["sensors=true"] if args.sensors else []
     config = build(WorldConfig, load_yaml(args.config) if args.config else None, [*args.overrides, *sensors])
     seeds = range(args.seed, args.seed + args.towns)
-    made = generate_world(seeds, config, args.out, split=args.split, workers=args.workers)
-    for town in made:
-        logs, boxes, seconds = len(town["logs"]), town["boxes_per_frame"], town["seconds"]
-        print(f"{town['location']}  {logs:2d} logs  {town['frames']:5d} frames  {boxes:5.1f} boxes a frame  {seconds:5.1f} s")
+    reports = generate_world(seeds, config, args.out, split=args.split, workers=args.workers, tell=TownTeller(args.towns))
+    made = [report.manifest for report in reports if report.manifest is not None]
     print(f"{sum(len(town['logs']) for town in made)} logs of {len(made)} towns ({args.split}) in {args.out}")
+    if failed := [report.seed for report in reports if report.manifest is None]:
+        print(f"{len(failed)} of {len(reports)} towns could not be made: {', '.join(map(str, failed))}", file=sys.stderr)
+        return 1
     return 0
+
+
+@dataclass(slots=True)
+class TownTeller:
+    """One line for each town when it is done, and how long the rest will take."""
+
+    num_towns: int
+    clock: Callable[[], float] = time.monotonic
+    _done: int = 0
+    _start: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._start = self.clock()
+
+    def __call__(self, report: TownReport) -> None:
+        self._done += 1
+        left_s = (self.clock() - self._start) / self._done * (self.num_towns - self._done)
+        place = f"[{self._done}/{self.num_towns}, {left_s:.0f} s left]"
+        town = report.manifest
+        if town is None:
+            print(f"{place} seed {report.seed} failed: {report.error}", file=sys.stderr, flush=True)
+            return
+        logs, boxes, seconds = len(town["logs"]), town["boxes_per_frame"], town["seconds"]
+        print(
+            f"{place} {town['location']}  {logs:2d} logs  {town['frames']:5d} frames  {boxes:5.1f} boxes a frame  "
+            f"{seconds:5.1f} s",
+            flush=True,
+        )

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
 
 from diffdrive.contracts import InputError
 from diffdrive.geometry import box_corners
-from diffdrive.scene import AreaKind, VectorMap
+from diffdrive.scene import AreaKind
 from diffdrive.vehicle import PACIFICA
+from diffdrive.world.events import Event, EventKind
+from diffdrive.world.manoeuvres import SCENE_S, EgoMotion, LaneFacts, Manoeuvre, ego_motion, lane_facts, name_manoeuvre
+from diffdrive.world.plausibility import (
+    MotionLimits,
+    Offence,
+    find_appearances,
+    find_impossible,
+    find_overlaps,
+)
+from diffdrive.world.roads import RoadNetwork
 from diffdrive.world.traffic.recording import INTERVAL_S, Recording, Track
-
-SCENE_S = 4.0
-"""What a planner looks ahead: manoeuvres are named over this long."""
-
-NEAR_M = 20.0
-
-
-class Manoeuvre(enum.Enum):
-    """What the ego does in the seconds after a moment."""
-
-    STANDING = "standing"
-    LEFT = "left"
-    RIGHT = "right"
-    LAUNCH = "launch"
-    STOP = "stop"
-    ACCELERATE = "accelerate"
-    DECELERATE = "decelerate"
-    CRUISE = "cruise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,29 +45,19 @@ class CurationConfig:
     max_off_road_share: float = 0.02
     """Share of the frames at which a corner of the ego may be off the drivable area."""
 
+    clean_radius_m: float = 64.0
+    """Within this of the ego no bodies overlap, nobody appears or vanishes, and nobody moves impossibly."""
+
+    limits: MotionLimits = field(default_factory=MotionLimits)
+
     def __post_init__(self) -> None:
         if self.log_s <= SCENE_S or self.stride_s <= 0 or self.logs_per_town < 1:
             raise InputError(
                 f"CurationConfig needs logs longer than {SCENE_S} s, a positive stride and at least one log, "
                 f"got {self.log_s} s, {self.stride_s} s and {self.logs_per_town}."
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EgoMotion:
-    """A track as the drive of the ego vehicle: rear axle, at every step of the track."""
-
-    poses: np.ndarray
-    """[T, 3] x, y, heading (continuous)."""
-
-    velocities: np.ndarray
-    """[T, 2] along the vehicle's own axes, m/s."""
-
-    accelerations: np.ndarray
-    """[T, 2] likewise, m/s^2."""
-
-    yaw_rates: np.ndarray
-    """[T] rad/s."""
+        if self.clean_radius_m < 0:
+            raise InputError(f"CurationConfig.clean_radius_m must not be negative, got {self.clean_radius_m} metres.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,66 +71,69 @@ class Window:
     manoeuvres: tuple[Manoeuvre, ...]
     """One a second, as long as the seconds after it are in the window."""
 
-
-def ego_motion(track: Track) -> EgoMotion:
-    """Rear axle of a track with the ego's body; velocities and accelerations are the differences of its poses."""
-    heading = track.poses[:, 2]
-    forward = np.column_stack([np.cos(heading), np.sin(heading)])
-    places = track.poses[:, :2] - PACIFICA.rear_axle_to_center * forward
-    velocity = np.gradient(places, INTERVAL_S, axis=0)
-    acceleration = np.gradient(velocity, INTERVAL_S, axis=0)
-    left = np.column_stack([-forward[:, 1], forward[:, 0]])
-    return EgoMotion(
-        poses=np.column_stack([places, heading]),
-        velocities=np.column_stack([np.sum(velocity * forward, axis=1), np.sum(velocity * left, axis=1)]),
-        accelerations=np.column_stack([np.sum(acceleration * forward, axis=1), np.sum(acceleration * left, axis=1)]),
-        yaw_rates=np.gradient(heading, INTERVAL_S),
-    )
-
-
-def name_manoeuvre(motion: EgoMotion, start: int) -> Manoeuvre:
-    """What happens in the ``SCENE_S`` seconds from row ``start`` on."""
-    end = start + round(SCENE_S / INTERVAL_S)
-    turn = motion.poses[end, 2] - motion.poses[start, 2]
-    before, after = motion.velocities[start, 0], motion.velocities[end, 0]
-    travel = np.hypot(*np.diff(motion.poses[start : end + 1, :2], axis=0).T).sum()
-    rules = (
-        (travel < 1.0, Manoeuvre.STANDING),
-        (turn > 0.5, Manoeuvre.LEFT),
-        (turn < -0.5, Manoeuvre.RIGHT),
-        (before < 0.7 and after > 2.0, Manoeuvre.LAUNCH),
-        (before > 2.0 and after < 0.7, Manoeuvre.STOP),
-        (after - before > 2.0, Manoeuvre.ACCELERATE),
-        (before - after > 2.0, Manoeuvre.DECELERATE),
-    )
-    return next((name for holds, name in rules if holds), Manoeuvre.CRUISE)
+    events: tuple[EventKind, ...] = ()
+    """Scripted events that come within reach of the ego, one entry each."""
 
 
 def choose_windows(
-    recording: Recording, others: Iterable[Track], vector_map: VectorMap, config: CurationConfig, first_step: int
+    recording: Recording, others: Iterable[Track], network: RoadNetwork, config: CurationConfig, first_step: int
 ) -> tuple[Window, ...]:
     """Windows after ``first_step`` that are plausible, in the order in which they add most to what is there already.
 
     ``others`` are the tracks that are not simulated (parked cars). No two windows show the same seconds of one vehicle.
     """
-    surface = shapely.union_all(
-        [
-            shapely.Polygon(area.outline)
-            for area in vector_map.areas_of(AreaKind.GENERIC_DRIVABLE, AreaKind.CARPARK, AreaKind.INTERSECTION)
-        ]
-    )
+    facts = lane_facts(network)
+    kinds = (AreaKind.GENERIC_DRIVABLE, AreaKind.CARPARK, AreaKind.INTERSECTION)
+    surface = shapely.union_all([shapely.Polygon(area.outline) for area in network.vector_map.areas_of(*kinds)])
     shapely.prepare(surface)
-    everybody = (*recording.tracks, *others)
+    tracks = {track.token: track for track in recording.tracks}
     candidates = [
         window
         for track in recording.ego_candidates
-        for window in _windows(track, config, first_step)
+        for window in _windows(track, recording.events, tracks, facts, config, first_step)
         if _is_plausible(window, config, surface)
     ]
-    return _balanced(candidates, config.logs_per_town, lambda window: _is_free(window, recording, everybody))
+    if not candidates:
+        return ()
+    offences = find_offences(recording, (*recording.tracks, *others), config.limits, first_step)
+    clean = [window for window in candidates if _is_clean(window, offences, recording, config)]
+    return _balanced(clean, config.logs_per_town)
 
 
-def _windows(track: Track, config: CurationConfig, first_step: int) -> list[Window]:
+def find_offences(
+    recording: Recording, everybody: Sequence[Track], limits: MotionLimits, first_step: int
+) -> tuple[Offence, ...]:
+    """All that must not be seen from ``first_step`` on, by step. Who acts in an event may come and go."""
+    actors = {token for event in recording.events for token in event.tokens}
+    found = [
+        *find_overlaps(everybody, first_step, recording.steps - 1),
+        *(seen for seen in find_appearances(everybody, recording.steps) if actors.isdisjoint(seen.tokens)),
+        *find_impossible(everybody, limits),
+    ]
+    return tuple(sorted((o for o in found if o.step >= first_step), key=lambda offence: (offence.step, offence.tokens)))
+
+
+def steps_in_reach(event: Event, window: Window, tracks: Mapping[str, Track]) -> np.ndarray:
+    """Steps of the window at which one of those who act in the event is within its reach of the ego."""
+    first, last = max(event.first_step, window.first_step), min(event.last_step, window.last_step)
+    near: set[int] = set()
+    for token in event.tokens:
+        track = tracks.get(token)
+        start, end = (max(first, track.first_step), min(last, track.last_step)) if track else (0, -1)
+        if track and start <= end:
+            apart = track.rows(start, end)[:, :2] - window.track.rows(start, end)[:, :2]
+            near |= set((start + np.flatnonzero(np.hypot(*apart.T) <= event.reach_m)).tolist())
+    return np.array(sorted(near), dtype=int)
+
+
+def _windows(
+    track: Track,
+    events: Sequence[Event],
+    tracks: Mapping[str, Track],
+    facts: LaneFacts,
+    config: CurationConfig,
+    first_step: int,
+) -> list[Window]:
     length, stride = round(config.log_s / INTERVAL_S), round(config.stride_s / INTERVAL_S)
     ahead = round(SCENE_S / INTERVAL_S)
     # Half a second at both ends of a track is left out: smoothing reaches over the end there.
@@ -161,8 +145,10 @@ def _windows(track: Track, config: CurationConfig, first_step: int) -> list[Wind
     for start in range(begin, end - length + 1, stride):
         row = start - track.first_step
         rows = range(row, row + length - ahead + 1, round(1.0 / INTERVAL_S))
-        names = tuple(name_manoeuvre(motion, k) for k in rows)
-        windows.append(Window(track=track, motion=motion, first_step=start, last_step=start + length, manoeuvres=names))
+        names = tuple(name_manoeuvre(motion, k, track.lane_ids, facts) for k in rows)
+        window = Window(track=track, motion=motion, first_step=start, last_step=start + length, manoeuvres=names)
+        seen = tuple(event.kind for event in events if len(steps_in_reach(event, window, tracks)))
+        windows.append(replace(window, events=seen))
     return windows
 
 
@@ -180,56 +166,39 @@ def _is_plausible(window: Window, config: CurationConfig, surface: shapely.Geome
     return bool(1.0 - inside.mean() <= config.max_off_road_share)
 
 
-def _is_free(window: Window, recording: Recording, everybody: Iterable[Track]) -> bool:
-    """Nobody touches the ego, neither by SUMO's own check nor between the lifted bodies."""
+def _is_clean(window: Window, offences: Sequence[Offence], recording: Recording, config: CurationConfig) -> bool:
+    """Nothing that must not be seen happens near the ego, and SUMO's own check knows of no collision of it."""
     first, last = window.first_step, window.last_step
     if any(token == window.track.token and first <= step <= last for step, token in recording.collisions):
         return False
-    for other in everybody:
-        start, end = max(first, other.first_step), min(last, other.last_step)
-        if other.token == window.track.token or end < start:
-            continue
-        mine, theirs = window.track.rows(start, end), other.rows(start, end)
-        near = np.hypot(*(mine[:, :2] - theirs[:, :2]).T) < NEAR_M
-        if near.any() and _overlap(_boxes(mine[near], window.track), _boxes(theirs[near], other)).any():
-            return False
+    for offence in offences:
+        if first <= offence.step <= last:
+            ego = window.track.rows(offence.step, offence.step)[0, :2]
+            if window.track.token in offence.tokens or np.hypot(*(offence.place - ego)) <= config.clean_radius_m:
+                return False
     return True
 
 
-def _boxes(poses: np.ndarray, track: Track) -> np.ndarray:
-    return np.column_stack([poses, np.tile(track.size[:2], (len(poses), 1))])
-
-
-def _overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether each pair of boxes [N, 5] overlaps: bool [N], by separating axes."""
-    corners = np.stack([box_corners(first), box_corners(second)])
-    apart = np.zeros(len(first), dtype=bool)
-    for boxes in (first, second):
-        for turn in (0.0, np.pi / 2):
-            axis = np.stack([np.cos(boxes[:, 2] + turn), np.sin(boxes[:, 2] + turn)], axis=-1)
-            reach = np.einsum("knij,nj->kni", corners, axis)
-            low, high = reach.min(axis=2), reach.max(axis=2)
-            apart |= (high[0] < low[1]) | (high[1] < low[0])
-    return ~apart
-
-
-def _balanced(candidates: list[Window], count: int, is_good: Callable[[Window], bool]) -> tuple[Window, ...]:
-    """Greedy choice: a manoeuvre counts the less, the more of it has been chosen already.
-
-    ``is_good`` is the last and dearest check, asked only of what would be chosen.
-    """
-    seen: Counter[Manoeuvre] = Counter()
+def _balanced(candidates: Sequence[Window], count: int) -> tuple[Window, ...]:
+    """Greedy choice: a manoeuvre or event counts the less, the more of it has been chosen already."""
+    seen: Counter[Manoeuvre | EventKind] = Counter()
     chosen: list[Window] = []
     rest = list(candidates)
     while rest and len(chosen) < count:
-        gains = [sum(_WORTH[name] / (5.0 + seen[name]) for name in window.manoeuvres) for window in rest]
+        gains = [_gain(window, seen) for window in rest]
         best = rest.pop(int(np.argmax(gains)))
-        if not is_good(best):
-            continue
         chosen.append(best)
-        seen.update(best.manoeuvres)
+        seen.update([*best.manoeuvres, *best.events])
         rest = [w for w in rest if w.track is not best.track or w.first_step > best.last_step or w.last_step < best.first_step]
     return tuple(chosen)
 
 
-_WORTH = dict.fromkeys(Manoeuvre, 1.0) | {Manoeuvre.STANDING: 0.3}
+def _gain(window: Window, seen: Mapping[Manoeuvre | EventKind, int]) -> float:
+    manoeuvres = sum(_WORTH[name] / (5.0 + seen[name]) for name in window.manoeuvres)
+    return manoeuvres + sum(EVENT_WORTH / (1.0 + seen[kind]) for kind in set(window.events))
+
+
+EVENT_WORTH = 2.0
+"""Of an event, compared with one second of a manoeuvre, both scarce."""
+
+_WORTH = dict.fromkeys(Manoeuvre, 1.0) | {Manoeuvre.STANDING: 0.2, Manoeuvre.CRUISE: 0.6}

@@ -9,7 +9,7 @@ pytest.importorskip("py123d", reason="py123d is not installed (pip install 'diff
 
 from diffdrive.cli.main import main
 from diffdrive.world import generate
-from diffdrive.world.generate import WorldConfig
+from diffdrive.world.generate import TownReport, WorldConfig
 
 TOWN = {"location": "town0005", "logs": ["a", "b"], "frames": 40, "boxes_per_frame": 12.5, "seconds": 3.0}
 
@@ -19,9 +19,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the command asked for; a town is made up."""
     calls: dict[str, Any] = {}
 
-    def fake(seeds: Any, config: WorldConfig, root: Path, **rest: Any) -> list[dict[str, Any]]:
+    def fake(seeds: Any, config: WorldConfig, root: Path, *, tell: Any, **rest: Any) -> list[TownReport]:
         calls.update(seeds=list(seeds), config=config, root=root, **rest)
-        return [TOWN for _ in seeds]
+        reports = [TownReport(seed=k, manifest=TOWN) if k != 13 else TownReport(seed=k, error="no drive") for k in seeds]
+        for report in reports:
+            tell(report)
+        return reports
 
     monkeypatch.setattr(generate, "generate_world", fake)
     return calls
@@ -35,6 +38,15 @@ def test_seeds_count_on_and_overrides_arrive(asked: dict[str, Any], tmp_path: Pa
     assert asked["seeds"] == [5, 6, 7] and asked["split"] == "val" and asked["workers"] == 2
     assert asked["config"].traffic.cars_per_lane_km == 3.5 and asked["config"].curation.logs_per_town == 4
     assert "6 logs of 3 towns (val)" in capsys.readouterr().out
+
+
+def test_a_town_that_fails_is_told_and_changes_the_status(
+    asked: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["world", "generate", "--out", str(tmp_path), "--towns", "2", "--seed", "12"]) == 1
+    told = capsys.readouterr()
+    assert "2 logs of 1 towns" in told.out and "[1/2" in told.out
+    assert "seed 13 failed: no drive" in told.err and "1 of 2 towns could not be made: 13" in told.err
 
 
 @pytest.mark.parametrize(

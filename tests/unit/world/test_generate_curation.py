@@ -1,12 +1,17 @@
 """The choice of windows, on tracks made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from diffdrive.contracts import InputError
 from diffdrive.scene import AgentKind, Area, AreaKind, VectorMap
 from diffdrive.vehicle import PACIFICA
-from diffdrive.world.curation import CurationConfig, Manoeuvre, choose_windows, ego_motion, name_manoeuvre
+from diffdrive.world.curation import CurationConfig, Window, choose_windows, steps_in_reach
+from diffdrive.world.events import Event, EventKind
+from diffdrive.world.manoeuvres import LaneFacts, Manoeuvre, ego_motion, name_manoeuvre
+from diffdrive.world.roads import RoadNetwork
 from diffdrive.world.traffic import Recording, Track
 
 SIZE = (PACIFICA.length, PACIFICA.width, PACIFICA.height)
@@ -62,13 +67,15 @@ def test_ego_motion_is_that_of_the_rear_axle_on_a_curve() -> None:
     assert motion.accelerations[30, 1] == pytest.approx(expected, rel=0.15)
 
 
-def road(y: float = 0.0) -> VectorMap:
-    outline = np.array([[-20.0, y - 4.0], [400.0, y - 4.0], [400.0, y + 4.0], [-20.0, y + 4.0]])
-    return VectorMap(areas=(Area(area_id="1", kind=AreaKind.GENERIC_DRIVABLE, outline=outline),))
+def road(y: float = 0.0, half: float = 4.0) -> RoadNetwork:
+    outline = np.array([[-50.0, y - half], [400.0, y - half], [400.0, y + half], [-50.0, y + half]])
+    surface = VectorMap(areas=(Area(area_id="1", kind=AreaKind.GENERIC_DRIVABLE, outline=outline),))
+    return RoadNetwork(vector_map=surface, approaches={}, lane_of={}, signals={})
 
 
-def choose(*tracks: Track, collisions: tuple[tuple[int, str], ...] = (), where: VectorMap | None = None) -> int:
-    recording = Recording(steps=200, tracks=tracks, lights=tuple(() for _ in range(200)), collisions=collisions)
+def choose(*tracks: Track, collisions: tuple[tuple[int, str], ...] = (), where: RoadNetwork | None = None) -> int:
+    steps = max(len(track.poses) for track in tracks)
+    recording = Recording(steps=steps, tracks=tracks, lights=((),) * steps, collisions=collisions)
     return len(choose_windows(recording, (), where or road(), CONFIG, first_step=0))
 
 
@@ -106,12 +113,50 @@ def test_what_is_rare_so_far_is_chosen_next() -> None:
     speeds = 6.0 - 4.0 * np.cos(np.linspace(0.0, 4 * np.pi, 140))
     waves = np.column_stack([np.cumsum(speeds) / 10, np.full(140, 12.0), np.zeros(140)])
     tracks = (track("c0", straight(8.0)), track("c1", straight(8.0, y=4.0)), track("waves", waves))
-    recording = Recording(steps=200, tracks=tracks, lights=((),) * 200, collisions=())
-    outline = np.array([[-50.0, -50.0], [400.0, -50.0], [400.0, 50.0], [-50.0, 50.0]])
-    wide = VectorMap(areas=(Area(area_id="1", kind=AreaKind.GENERIC_DRIVABLE, outline=outline),))
+    recording = Recording(steps=140, tracks=tracks, lights=((),) * 140, collisions=())
     config = CurationConfig(logs_per_town=2, log_s=10.0, stride_s=2.0, min_travel_m=30.0)
-    chosen = choose_windows(recording, (), wide, config, first_step=0)
+    chosen = choose_windows(recording, (), road(half=50.0), config, first_step=0)
     assert {window.track.token for window in chosen} == {"c0", "waves"}
+
+
+def test_lanes_tell_roundabouts_merges_and_lane_changes() -> None:
+    motion = ego_motion(track("a", straight(8.0)))
+    facts = LaneFacts(
+        ring=frozenset({"r"}), ramp=frozenset({"p"}), expressway=frozenset({"x", "y"}), beside={"x": ("y",), "y": ("x",)}
+    )
+
+    def named(*lanes: str) -> Manoeuvre:
+        return name_manoeuvre(motion, 0, [lane for lane in lanes for _ in range(20)] + [lanes[-1]] * 100, facts)
+
+    assert named("1", "r", "2") is Manoeuvre.ROUNDABOUT
+    assert named("p", "x") is Manoeuvre.MERGE
+    assert named("x", "y") is Manoeuvre.LANE_CHANGE
+    assert named("x", "p") is Manoeuvre.CRUISE, "off the expressway is no merge"
+    assert named("1", "", "2") is Manoeuvre.CRUISE
+
+
+def brake(first_step: int, last_step: int) -> Event:
+    return Event(kind=EventKind.HARD_BRAKE, tokens=("b",), first_step=first_step, last_step=last_step, place=np.zeros(2))
+
+
+def test_an_event_counts_while_its_actors_are_within_reach() -> None:
+    ego, actor = track("a", straight(8.0)), track("b", straight(4.0) + [60.0, 3.5, 0.0], "sedan")
+    window = Window(track=ego, motion=ego_motion(ego), first_step=10, last_step=110, manoeuvres=())
+    tracks = {"a": ego, "b": actor}
+    # The gap of 60 m closes at 4 m/s: within 40 m after 5 s.
+    assert steps_in_reach(brake(0, 139), window, tracks).tolist() == list(range(51, 111))
+    assert steps_in_reach(brake(0, 30), window, tracks).tolist() == []
+    assert steps_in_reach(brake(60, 70), window, {"a": ego}).tolist() == [], "nobody is known by that name"
+
+
+def test_what_has_an_event_is_chosen_first() -> None:
+    tracks = tuple(track(name, straight(8.0, y=y)) for name, y in (("c0", 0.0), ("c1", 20.0), ("c2", -20.0)))
+    actor = track("b", straight(8.0, y=23.5), "sedan")
+    recording = Recording(steps=140, tracks=(*tracks, actor), lights=((),) * 140, collisions=(), events=(brake(0, 139),))
+    event = replace(recording.events[0], reach_m=10.0)
+    config = CurationConfig(logs_per_town=1, log_s=10.0, stride_s=2.0, min_travel_m=30.0)
+    chosen = choose_windows(replace(recording, events=(event,)), (), road(half=50.0), config, first_step=0)
+    assert [(window.track.token, window.events) for window in chosen] == [("c1", (EventKind.HARD_BRAKE,))]
 
 
 def test_wrong_curation_says_the_rule() -> None:

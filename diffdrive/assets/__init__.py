@@ -11,3 +11,6 @@ LOGS = _HERE / "logs"
 
 CHECKPOINTS = _HERE / "checkpoints"
 """One folder per checkpoint, each as written by ``diffdrive.model.checkpoint.save_checkpoint``."""
+
+BENCHMARK = _HERE / "benchmark"
+"""Manifests of the benchmark's splits, each as written by ``diffdrive world curate``."""

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffdrive.cli.benchmark_options import add_benchmark_option, scenes_of_benchmark
 from diffdrive.cli.evaluate_metrics import add_metric_options, forbid_metric_options, run_metrics
 from diffdrive.cli.progress import scene_progress
 from diffdrive.cli.source_options import (
@@ -37,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_source_options(parser)
     add_checkpoint_options(parser)
+    add_benchmark_option(parser, "its scenes alone (needs --data)")
     parser.add_argument("--scenes", type=int, metavar="N", help="evenly chosen over the source (default: all)")
     parser.add_argument(
         "--planners",
@@ -61,14 +63,15 @@ def run(args: argparse.Namespace) -> int:
     from diffdrive.evaluation.names import parse_planners
 
     names = parse_planners(args.planners)
+    choose = scenes_of_benchmark(args, evenly)
     if args.metric is not None:
-        return run_metrics(args, names, evenly)
+        return run_metrics(args, names, choose)
     forbid_metric_options(args)
     if args.out is not None and (args.out.suffix.lower() != ".html" or len(names) < 2):
         raise InputError(f"A report compares planners in an HTML file, got --out {args.out} and {len(names)} planner(s).")
     source = open_source(args)
     candidates, planner = _candidates(args, names, source)
-    tokens = evenly(source.tokens, args.scenes)
+    tokens = choose(source.tokens, args.scenes)
     evaluation = evaluate(
         source, candidates, tokens, sensors=planner is not None, on_scene=None if args.json else scene_progress(len(tokens))
     )

@@ -24,7 +24,11 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         "nuscenes: one real frame (default drivetown)",
     )
     parser.add_argument(
-        "--logs", type=Path, metavar="DIR", help="data root (holds logs/ and maps/), or the frame's folder (default: shipped)"
+        "--logs",
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="data root (holds logs/ and maps/), or the frame's folder (default: shipped)",
     )
     parser.add_argument("--speed", type=float, metavar="V", help="nuscenes: ego speed in m/s, which the frame does not state")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="drivetown: keep rendered sensors here")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffdrive.cli import world_view
+from diffdrive.cli import world_stats, world_view
+from diffdrive.cli.benchmark_options import add_benchmark_option, generate_benchmark
 
 if TYPE_CHECKING:
     from diffdrive.world.generate import TownReport
@@ -29,8 +30,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     generate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="one override")
     generate.add_argument("--workers", type=int, default=1, help="towns made at the same time (default 1)")
     generate.add_argument("--sensors", action="store_true", help="write images and sweeps into the logs (else rendered later)")
+    add_benchmark_option(generate, "exactly its towns")
     generate.set_defaults(run=run)
     world_view.add_parser(verbs)
+    world_stats.add_parser(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     from diffdrive.contracts import InputError
     from diffdrive.world.generate import WorldConfig, generate_world
 
+    if args.benchmark is not None:
+        return generate_benchmark(args, TownTeller)
     if args.towns < 1:
         raise InputError(f"--towns must be at least 1, got {args.towns}.")
     sensors = ["sensors=true"] if args.sensors else []

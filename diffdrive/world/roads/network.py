@@ -132,7 +132,7 @@ class _Reader:
             if connector.signal is not None:
                 signals[lane_id] = connector.signal
         stops = self._governed(outgoing)
-        surfaces = surfaces_of_town(self.net, tuple(lanes), self.junctions)
+        surfaces = surfaces_of_town(self.net, tuple(lanes), self.lane_of, self.junctions)
         vector_map = VectorMap(
             lanes=tuple(lanes),
             areas=areas_of_town(surfaces, tuple(lanes), stops),

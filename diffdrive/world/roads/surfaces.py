@@ -17,6 +17,7 @@ from shapely.geometry import LineString, MultiPolygon, Polygon
 from shapely.ops import substring, unary_union
 
 from diffdrive.scene import Area, AreaKind, Lane, Line, LineKind
+from diffdrive.world.roads.street import StreetKind
 
 OVERLAP_M = 0.06
 SIMPLIFY_M = 0.02
@@ -26,6 +27,16 @@ EDGE_PIECE_M = 40.0
 
 SOLID_BEFORE_STOP_M = 20.0
 MIN_AREA_M2 = 0.5
+SLIVER_M = 0.3
+GUTTER_M = 0.5
+"""Between the outermost lane and the kerb. Lanes of 3.5 m leave a car of 2.3 m little room to swing wide after a turn."""
+
+SHOULDER_M = 1.0
+"""Likewise along expressways and ramps."""
+
+TAPER_M = 30.0
+CURB_RETURN_M = 10.0
+"""Radius of the curve that joins the kerbs of two streets at a corner: cars with a long wheelbase cut it otherwise."""
 
 
 def offset_polyline(points: np.ndarray, offset: np.ndarray | float) -> np.ndarray:
@@ -52,6 +63,9 @@ class Surfaces:
     junctions: dict[str, list[Polygon]]
     """By map id."""
 
+    corners: list[Polygon]
+    """What curb returns add to the junctions, and tapers to where a lane begins or ends."""
+
     parking: list[Polygon]
     walking: list[Polygon]
     """Pavements and the corners of junctions; turning cars may sweep over parts of them."""
@@ -61,11 +75,11 @@ class Surfaces:
     @property
     def drivable(self) -> list[Polygon]:
         """Streets and junctions, without parking."""
-        return self.streets + [part for parts in self.junctions.values() for part in parts]
+        return self.streets + self.corners + [part for parts in self.junctions.values() for part in parts]
 
 
-def surfaces_of_town(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str]) -> Surfaces:
-    """Cut the ground into pieces. ``junctions`` maps SUMO's names of junctions to map ids."""
+def surfaces_of_town(net: Any, lanes: tuple[Lane, ...], lane_of: Mapping[str, str], junctions: Mapping[str, str]) -> Surfaces:
+    """Cut the ground into pieces. ``lane_of`` and ``junctions`` map SUMO's names to map ids."""
     walking, crossings, parking = [], [], []
     for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
         for lane in edge.getLanes():
@@ -78,9 +92,15 @@ def surfaces_of_town(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, 
                 parking += _polygons(_band(shape, lane.getWidth()))
             elif not edge.getFunction() and lane.allows("pedestrian"):
                 walking += _polygons(_band(shape, lane.getWidth()))
+    streets = _street_pieces(net, lanes, lane_of)
+    pieces = _junction_pieces(net, lanes, junctions, unary_union(walking))
+    # Nobody walks where an expressway forks, and its median must not be paved over.
+    turned = {junctions[e.getFromNode().getID()] for e in net.getEdges() if e.getFunction() == "walkingarea"}
     return Surfaces(
-        streets=_street_pieces(lanes),
-        junctions=_junction_pieces(net, lanes, junctions, unary_union(walking)),
+        streets=streets,
+        junctions=pieces,
+        corners=_corners([pieces[name] for name in pieces if name in turned], [*streets, *parking])
+        + _tapers(net, lanes, lane_of),
         parking=parking,
         walking=walking,
         crossings=crossings,
@@ -122,17 +142,58 @@ def _band(shape: Any, width: float) -> Polygon:
     return LineString(shape).buffer(width / 2 + OVERLAP_M, cap_style="flat", join_style="mitre")
 
 
-def _street_pieces(lanes: tuple[Lane, ...]) -> list[Polygon]:
-    """One polygon per street direction (driving and bicycle lanes together)."""
-    groups: dict[str, list[Lane]] = {}
-    for lane in lanes:
-        if lane.intersection_id is None:
-            groups.setdefault(str(lane.lane_group_id), []).append(lane)
+def _street_pieces(net: Any, lanes: tuple[Lane, ...], lane_of: Mapping[str, str]) -> list[Polygon]:
+    """One polygon per street direction: driving and bicycle lanes together, and the gutter beside them."""
+    by_id = {lane.lane_id: lane for lane in lanes}
     pieces = []
-    for members in groups.values():
-        union = unary_union([Polygon(lane.polygon).buffer(OVERLAP_M, join_style="mitre") for lane in members])
+    for edge in sorted(net.getEdges(), key=lambda e: e.getID()):
+        members = [by_id[lane_of[lane.getID()]] for lane in edge.getLanes() if lane.getID() in lane_of]
+        if not members or edge.getFunction():
+            continue
+        beside = _beside([edge])
+        union = unary_union([Polygon(lane.polygon).buffer(beside, cap_style="flat", join_style="mitre") for lane in members])
         pieces += _polygons(union)
     return pieces
+
+
+def _beside(edges: list[Any]) -> float:
+    """Width of the gutter or shoulder along these."""
+    fast = (StreetKind.EXPRESSWAY.value, StreetKind.RAMP.value)
+    return SHOULDER_M if all(edge.getType() in fast for edge in edges if not edge.getFunction()) else GUTTER_M
+
+
+def _corners(junctions: list[list[Polygon]], streets: list[Polygon]) -> list[Polygon]:
+    """The ground between the streets of each junction and the curb returns that join them."""
+    tree = shapely.STRtree(streets)
+    corners = []
+    for parts in junctions:
+        core = unary_union(parts)
+        reach = core.buffer(CURB_RETURN_M + 2.0)
+        around = core.buffer(3.0 * CURB_RETURN_M)
+        near = [streets[int(k)].intersection(around) for k in tree.query(around)]
+        paved = unary_union([core, *near])
+        # What a disc of the radius cannot reach from outside lies within the returns.
+        returns = paved.buffer(CURB_RETURN_M).buffer(-CURB_RETURN_M).difference(paved).intersection(reach)
+        corners += [part.buffer(OVERLAP_M) for part in _polygons(returns)]
+    return corners
+
+
+def _tapers(net: Any, lanes: tuple[Lane, ...], lane_of: Mapping[str, str]) -> list[Polygon]:
+    """Where a street goes on with a lane more or less, its edge runs over in ``TAPER_M``."""
+    by_id = {lane.lane_id: lane for lane in lanes}
+    tapers = []
+    for node in sorted(net.getNodes(), key=lambda n: n.getID()):
+        before, after = ([e for e in edges if not e.getFunction()] for edges in (node.getIncoming(), node.getOutgoing()))
+        if len(before) != 1 or len(after) != 1 or len(before[0].getLanes()) == len(after[0].getLanes()):
+            continue
+        ends, begins = (by_id[lane_of[edge.getLanes()[0].getID()]].right_boundary for edge in (before[0], after[0]))
+        # Seen from the wider street, whichever way one drives.
+        wide, narrow = ends[-1], begins
+        if len(before[0].getLanes()) < len(after[0].getLanes()):
+            wide, narrow = begins[0], ends[::-1]
+        side = np.array(substring(LineString(narrow), 0.0, TAPER_M).coords)
+        tapers += _polygons(Polygon([wide, *side]).buffer(SHOULDER_M, join_style="mitre"))
+    return tapers
 
 
 def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, str], walking: Any) -> dict[str, list[Polygon]]:
@@ -144,12 +205,15 @@ def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, 
     bands: dict[str, list[Polygon]] = {}
     for lane in lanes:
         if lane.intersection_id is not None:
-            bands.setdefault(lane.intersection_id, []).append(Polygon(lane.polygon).buffer(OVERLAP_M))
+            bands.setdefault(lane.intersection_id, []).append(Polygon(lane.polygon))
     pieces = {}
     for node in sorted(net.getNodes(), key=lambda n: n.getID()):
         shape, name = node.getShape(), junctions[node.getID()]
         core = Polygon([point[:2] for point in shape]).buffer(0) if len(shape) > 2 else Polygon()
-        union = unary_union([core.difference(walking), *bands.get(name, [])]).buffer(0.3).buffer(-0.25)
+        # Between two pieces of pavement a sliver of the junction may be left, which is no road.
+        core = core.difference(walking).buffer(-SLIVER_M).buffer(SLIVER_M)
+        beside = _beside([*node.getIncoming(), *node.getOutgoing()])
+        union = unary_union([core, *(band.buffer(beside) for band in bands.get(name, []))]).buffer(0.3).buffer(-0.25)
         if parts := _polygons(union):
             pieces[name] = parts
     return pieces

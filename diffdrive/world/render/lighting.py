@@ -125,9 +125,9 @@ def _overcast(sun: Colour, drift: tuple[float, float], chance: float) -> Lightin
 def _dusk(sun: Colour, drift: tuple[float, float], chance: float) -> Lighting:
     return Lighting(
         sun=sun, sun_colour=(1.05, 0.48, 0.20), ambient_sky=(0.20, 0.23, 0.34), ambient_ground=(0.10, 0.10, 0.12),
-        horizon=(0.26, 0.23, 0.29), zenith=(0.045, 0.07, 0.17), sunset=(0.75, 0.33, 0.06), halo=0.5, clouds=0.6,
+        horizon=(0.26, 0.23, 0.29), zenith=(0.045, 0.07, 0.17), sunset=(0.62, 0.27, 0.05), halo=0.3, clouds=0.6,
         cover=0.2 + 0.3 * chance, cloud_colour=(0.42, 0.28, 0.28), drift=drift, shade=0.06, fog_m=420.0, wet=0.0, lit=0.42,
-        lamps=1.0, lamp_gain=1.7, bloom=0.8, exposure=1.0,
+        lamps=1.0, lamp_gain=1.7, bloom=0.6, exposure=1.0,
     )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ void material() {{
   else if (m == {Material.GLASS:d}) mirror = vec2({look.MIRROR[Material.GLASS]:.4f});
   mirror.y *= 1. - mirror.x;
   if (m == {Material.LEAF:d}) {{ vec3 q = floor(p * 2.5); b *= .75 + .5 * cell(vec2(q.x + 57. * q.z, q.y)); }}
-  else if (m == {Material.SIGN:d}) glow = c * (.5 * lamps);
+  else if (m == {Material.SIGN:d}) glow = c * (.4 * lamps / (1. + t / 25.));
 }}
 """
 

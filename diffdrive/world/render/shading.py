@@ -143,7 +143,7 @@ def _materials(seen: Surface, light: Lighting, style: Style) -> tuple[np.ndarray
     x, y, z = np.floor(seen.points[rows].T * 2.5)
     base[rows] *= (0.75 + 0.5 * cell_hash(x + 57 * z, y))[:, None]
     rows = np.nonzero(seen.materials == Material.SIGN)[0]
-    glow[rows] = seen.colours[rows] * (0.5 * light.lamps)
+    glow[rows] = seen.colours[rows] * (0.4 * light.lamps / (1 + seen.distances[rows, None] / 25.0))
     return base, mirror, glow
 
 

@@ -16,7 +16,7 @@ from diffdrive.viz.figure import chart_axes, legend, new_figure
 _LOOKS = {
     "human": (palette.HUMAN, "D"),
     "constant_velocity": ("#0072b2", "o"),
-    "constant_turn_rate": ("#56b4e9", "s"),
+    "constant_turn_rate": ("#8fcbef", "s"),
     "blind": (palette.CHOSEN, "v"),
     "pdm_closed": (palette.INK, "^"),
 }
@@ -24,7 +24,7 @@ _BAR = "#c4c9d0"
 _ROW_IN = 0.175
 _GAP_ROWS = 1.5
 _WIDTH_IN = 7.2
-_EDGES_IN = (0.62, 0.42)
+_EDGES_IN = (0.5, 0.42)
 """Above and below the rows."""
 
 
@@ -46,7 +46,7 @@ def draw_benchmark(benchmark: Benchmark) -> Figure:
         axes.grid(False, axis="y")
     right.spines["left"].set_visible(False)
     handles = [
-        Line2D([], [], color=colour, marker=mark, linestyle="", markersize=4, label=name.replace("_", " "))
+        Line2D([], [], color=colour, marker=mark, linestyle="", markersize=4, label=_label(name))
         for name, (colour, mark) in _LOOKS.items()
     ]
     legend(figure, handles, loc="upper right", bbox_to_anchor=(0.985, 1 - 0.3 / height), ncols=len(handles), handletextpad=0.1)
@@ -54,6 +54,10 @@ def draw_benchmark(benchmark: Benchmark) -> Figure:
     figure.text(0.015, 1 - 0.06 / height, title, fontsize=palette.TITLE_PT, va="top", color=palette.INK)
     figure.subplots_adjust(left=0.19, right=0.985, top=1 - _EDGES_IN[0] / height, bottom=_EDGES_IN[1] / height, wspace=0.05)
     return figure
+
+
+def _label(driver: str) -> str:
+    return "PDM-Closed" if driver == "pdm_closed" else driver.replace("_", " ")
 
 
 def _rows(benchmark: Benchmark) -> list[tuple[float, str, list[BenchmarkScene]]]:
@@ -87,7 +91,8 @@ def _draw_scores(axes: PlotAxes, rows: list[tuple[float, str, list[BenchmarkScen
         axes.plot([0, 100], [place, place], color="#eef0f2", linewidth=0.5, zorder=1)
         if not scenes:
             continue
-        for driver in DRIVERS:
+        # The last lies on top: constant turn rate often is where constant velocity is.
+        for driver in reversed(DRIVERS):
             colour, mark = _LOOKS[driver]
             mean = 100 * scores_of(scenes, driver).mean()
             axes.plot(mean, place, color=colour, marker=mark, markersize=4, alpha=0.9, clip_on=False, zorder=3)

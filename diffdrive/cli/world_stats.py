@@ -8,24 +8,24 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffdrive.benchmark.config import SPLITS
+
 if TYPE_CHECKING:
     from diffdrive.benchmark.curate import TownProgress
-
-SPLIT_NAMES = ("train", "val", "test", "test-hard")
 
 
 def add_parser(verbs: Any) -> None:
     """Register the verbs."""
     curate = verbs.add_parser("curate", help="score every scene of generated towns and choose those of a benchmark split")
     curate.add_argument("data", type=Path, metavar="DATA", help="data root that world generate wrote")
-    curate.add_argument("--split", choices=SPLIT_NAMES, required=True, help="which towns (by their seeds) and how many scenes")
+    curate.add_argument("--split", choices=tuple(SPLITS), required=True, help="which towns (by their seeds), how many scenes")
     curate.add_argument("--out", type=Path, required=True, metavar="MANIFEST", help="file to write, NAME.json.gz")
     curate.add_argument("--scenes", type=int, metavar="N", help="at most so many (default: the split's own number)")
     curate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change one rule")
     curate.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     curate.set_defaults(run=run_curate)
     stats = verbs.add_parser("stats", help="what a benchmark split is made of, and how the drivers fare in it")
-    stats.add_argument("benchmark", metavar="SPLIT|MANIFEST", help=f"{', '.join(SPLIT_NAMES)}, or a file that curate wrote")
+    stats.add_argument("benchmark", metavar="SPLIT|MANIFEST", help=f"{', '.join(SPLITS)}, or a file that curate wrote")
     stats.add_argument("--draw", type=Path, metavar="PICTURE", help="draw it, too (PNG, PDF or SVG)")
     stats.set_defaults(run=run_stats)
 

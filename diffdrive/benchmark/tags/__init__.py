@@ -8,9 +8,10 @@ from diffdrive.benchmark.tags.drive import drive_of, others_of
 from diffdrive.benchmark.tags.events import ScriptedEvent, scripted_events, told_events
 from diffdrive.benchmark.tags.lanes import LaneNet, follow_lanes
 from diffdrive.benchmark.tags.manoeuvre import name_manoeuvre
-from diffdrive.benchmark.tags.values import Density, EventTag, Manoeuvre, SceneTags
+from diffdrive.benchmark.tags.values import Density, EventTag, SceneTags
 from diffdrive.scene import Agents, Scene
 from diffdrive.world.conditions import Light, conditions_of
+from diffdrive.world.manoeuvres import Manoeuvre
 
 __all__ = ["Density", "EventTag", "Light", "Manoeuvre", "SceneTags", "ScriptedEvent", "density_of", "tag_scene"]
 

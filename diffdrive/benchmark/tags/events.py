@@ -9,9 +9,10 @@ import numpy as np
 
 from diffdrive.benchmark.tags.drive import FRONT_M, Drive, Others, project
 from diffdrive.benchmark.tags.lanes import LaneStep
-from diffdrive.benchmark.tags.values import EventTag, Manoeuvre
+from diffdrive.benchmark.tags.values import EventTag
 from diffdrive.geometry import wrap_angle
 from diffdrive.scene import AgentKind, LightState
+from diffdrive.world.manoeuvres import Manoeuvre
 
 STANDING_MPS = 0.7
 LANE_HALF_M = 1.75

@@ -1,4 +1,4 @@
-"""Name what the ego does."""
+"""Name what the ego does: the rules of ``world.manoeuvres``, told from a scene and its map instead of a simulated track."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from diffdrive.benchmark.tags.drive import Drive
 from diffdrive.benchmark.tags.lanes import LaneNet, LaneStep
-from diffdrive.benchmark.tags.values import Manoeuvre
+from diffdrive.world.manoeuvres import Manoeuvre
 
 TURN_RAD = 0.5
 STANDS_M = 1.0
@@ -17,16 +17,16 @@ FAST_MPS = 2.0
 
 
 def name_manoeuvre(drive: Drive, net: LaneNet, steps: tuple[LaneStep, ...]) -> Manoeuvre:
-    """The first of ``Manoeuvre`` that holds for the next four seconds; ``steps`` are the lanes of the drive."""
+    """The first rule that holds for the next four seconds; ``steps`` are the lanes of the drive."""
     travel = float(np.hypot(*np.diff(drive.poses[:, :2], axis=0).T).sum())
     turn = float(drive.turn[-1])
     before, after = float(drive.speeds[0]), float(drive.speeds[-1])
     rules = (
         (travel < STANDS_M, Manoeuvre.STANDING),
         (_is_round(net, steps), Manoeuvre.ROUNDABOUT),
+        (_merges(net, steps), Manoeuvre.MERGE),
         (turn > TURN_RAD, Manoeuvre.LEFT),
         (turn < -TURN_RAD, Manoeuvre.RIGHT),
-        (_merges(net, steps), Manoeuvre.MERGE),
         (any(step.changed_from is not None for step in steps), Manoeuvre.LANE_CHANGE),
         (before < SLOW_MPS and after > FAST_MPS, Manoeuvre.LAUNCH),
         (before > FAST_MPS and after < SLOW_MPS, Manoeuvre.STOP),

@@ -6,22 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from diffdrive.world.conditions import Light
-
-
-class Manoeuvre(enum.Enum):
-    """What the ego does in the next four seconds. The first that holds, in this order."""
-
-    STANDING = "standing"
-    ROUNDABOUT = "roundabout"
-    LEFT = "left"
-    RIGHT = "right"
-    MERGE = "merge"
-    LANE_CHANGE = "lane_change"
-    LAUNCH = "launch"
-    STOP = "stop"
-    ACCELERATE = "accelerate"
-    DECELERATE = "decelerate"
-    CRUISE = "cruise"
+from diffdrive.world.manoeuvres import Manoeuvre
 
 
 class Density(enum.Enum):

@@ -8,7 +8,7 @@ import numpy as np
 
 from diffdrive.world.traffic.recording import Track
 
-SPARE_M = 0.3
+SPARE_M = 0.05
 """Least distance between them, metres."""
 
 

@@ -44,7 +44,7 @@ def _is_round(net: LaneNet, steps: tuple[LaneStep, ...]) -> bool:
 def _merges(net: LaneNet, steps: tuple[LaneStep, ...]) -> bool:
     """Out of a lane that ends, or along one that runs into another."""
     for before, now in itertools.pairwise(steps):
-        if now.changed_from is not None and not net.successors(now.changed_from):
+        if now.changed_from is not None and not now.changed_from.successor_ids:
             return True
         if now.lane is not before.lane and now.changed_from is None and net.is_joined(now.lane):
             return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from diffdrive.world.traffic.events.profiles import needed_deceleration, speed_towards
-from diffdrive.world.traffic.events.sites import Bottleneck, Gate
+from diffdrive.world.traffic.events.sites import Bottleneck
 from diffdrive.world.traffic.events.story import Happening
 from diffdrive.world.traffic.events.streets import Car, Reins, Streets
 
@@ -22,6 +22,8 @@ LINE_UP_M = 25.0
 """From this far before the line on nobody drives beside anybody."""
 
 FILE_GAP_M = 1.5
+GAP_M = 3.0
+"""Between vehicles that stand in a queue, about."""
 
 AHEAD, ONCOMING = 0, 1
 MAX_OPEN_S = (10.0, 14.0)
@@ -63,11 +65,12 @@ class BottleneckScript:
             past = {c.name for c in streets.on_edge(gate.edge_id) if c.position >= gate.stop_m and c.tail < gate.end_m}
             self._inside[side].intersection_update(car.name for _, car in coming[side])
             self._inside[side].update(past)
-        waiting = (bool(coming[AHEAD]) and self._has_room(streets, coming[AHEAD][0][1]), bool(coming[ONCOMING]))
+        rooms = self._rooms(streets, [car for _, car in coming[AHEAD]])
+        waiting = (bool(rooms) and rooms[0], bool(coming[ONCOMING]))
         self._reservation.update(streets.time, waiting, (bool(self._inside[AHEAD]), bool(self._inside[ONCOMING])))
         for side in (AHEAD, ONCOMING):
-            for distance, car in coming[side]:
-                self._receive(side, distance, car, reins, waiting[AHEAD])
+            for k, (distance, car) in enumerate(coming[side]):
+                self._receive(side, distance, car, reins, side == ONCOMING or rooms[k])
         self._passed |= self._inside[AHEAD]
         self._line_up(streets, reins)
         for car in streets.on_edge(self.site.ahead.edge_id):
@@ -87,7 +90,7 @@ class BottleneckScript:
 
     def _receive(self, side: int, distance: float, car: Car, reins: Reins, has_room: bool) -> None:
         """Somebody comes to the line: in, or wait."""
-        is_open = self._reservation.open == side and (has_room or side == ONCOMING)
+        is_open = self._reservation.open == side and has_room
         if car.name in self._inside[side] or needed_deceleration(car.speed, distance) > FIRM:
             self._inside[side].add(car.name)
         elif not is_open:
@@ -98,13 +101,16 @@ class BottleneckScript:
             slowing = max(GENTLE, needed_deceleration(car.speed, distance, PASS_SPEED))
             reins.hold(car, speed_towards(distance, slowing, reins.interval_s, PASS_SPEED))
 
-    def _has_room(self, streets: Streets, first: Car) -> bool:
-        """Whether who goes round would find a place behind the obstacle, and not stand in the way of others beside it."""
-        gate: Gate = self.site.ahead
-        beyond = [car for car in streets.on_edge(gate.edge_id) if car.position > gate.stop_m]
-        needed = sum(car.length + 3.0 for car in beyond if car.tail < gate.end_m) + first.length + 3.0
-        standing = [car.tail for car in beyond if car.speed < 1.5 and car.tail >= gate.end_m]
-        return not standing or min(standing) - gate.end_m >= needed
+    def _rooms(self, streets: Streets, coming: list[Car]) -> list[bool]:
+        """For each who comes, the nearest first: whether there is a place between obstacle and junction for all up to it."""
+        gate = self.site.ahead
+        room = gate.length_m - gate.end_m
+        room -= sum(car.length + GAP_M for car in streets.on_edge(gate.edge_id) if car.position > gate.stop_m)
+        rooms = []
+        for car in coming:
+            room -= car.length + GAP_M
+            rooms.append(room >= 0.0)
+        return rooms
 
     def happenings(self, end_s: float) -> tuple[Happening, ...]:
         """One, from beginning to end, if anybody had to go round."""

@@ -20,13 +20,13 @@ class EventConfig:
     work_zones_per_km: float = 0.5
     """Road works that block the only lane of a direction, for a kilometre of two-way street."""
 
-    hard_brake_share: float = 0.25
+    hard_brake_share: float = 0.5
     """Share of the vehicles with the ego's body whose leader brakes hard once, if they ever follow one closely."""
 
-    cut_in_share: float = 0.35
+    cut_in_share: float = 0.5
     """Share of the vehicles with the ego's body that are cut in on once, if there is ever somebody to do so."""
 
-    stop_and_go_share: float = 0.15
+    stop_and_go_share: float = 0.2
     """Share of the vehicles with the ego's body whose leader on a fast street starts to oscillate."""
 
     def __post_init__(self) -> None:

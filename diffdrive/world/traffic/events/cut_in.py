@@ -13,23 +13,37 @@ from diffdrive.world.traffic.events.story import Happening
 from diffdrive.world.traffic.events.streets import Car, Reins, Streets
 
 AVOID_COLLISIONS_ONLY = 256
-"""SUMO's lane change mode: do as told, mind nothing but the bodies of others."""
+"""SUMO's lane change mode: no changes but those that it is told, minding only the bodies of others."""
 
 NORMAL_MODE = 1621
 LASTS_S = 6.0
-GAP_M = (5.0, 13.0)
+LEAST_GAP_M = 4.5
+TIGHT_S = 1.1
+"""Who moves in leaves the car little more than this, from its front to their rear."""
+
+PATIENCE_S = 4.0
+WIDE_GAP_M = 15.0
+"""After a while this has to do."""
+
+SIGHT_M = 60.0
+COURTING_S = 15.0
+"""Who is farther ahead is slowed down a little until the car has caught up, for no longer than this."""
+
+SLOWER = 2.5
+LEAST_SPEED = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _CutIn:
+    ego: str
     name: str
-    lane: str
     begun: float
-    place: tuple[float, float]
+    moved: float | None = None
+    place: tuple[float, float] = (0.0, 0.0)
 
 
 class CutInScript:
-    """Asks vehicles that drive a little ahead in the next lane to change over."""
+    """Picks somebody ahead in the next lane for each chosen car, waits until the gap is short, and has it change over."""
 
     def __init__(self, rng: np.random.Generator, share: float) -> None:
         self._chosen = Chosen(rng, share)
@@ -37,43 +51,88 @@ class CutInScript:
         self._told: list[Happening] = []
 
     def step(self, sumo: Any, streets: Streets, reins: Reins) -> None:
+        """Like other scripts, but changing lanes is asked of SUMO itself."""
+        busy = {act.ego for act in self._running}
         for ego in self._chosen.update(streets):
-            other = self._candidate(streets, ego)
-            if other is None or reins.is_held(ego.name) or reins.is_held(other.name):
-                continue
-            self._chosen.done(ego)
-            sumo.vehicle.setLaneChangeMode(other.name, AVOID_COLLISIONS_ONLY)
-            sumo.vehicle.changeLane(other.name, int(ego.lane.rsplit("_", 1)[1]), LASTS_S)
-            self._running.append(_CutIn(name=other.name, lane=ego.lane, begun=streets.time, place=other.place))
-        for act in list(self._running):
-            car = streets.cars.get(act.name)
-            if car is None or streets.time > act.begun + LASTS_S:
-                self._running.remove(act)
-                if car is not None:
-                    sumo.vehicle.setLaneChangeMode(act.name, NORMAL_MODE)
-            if car is not None and car.lane == act.lane and act.name not in {n for h in self._told for n in h.tokens}:
-                self._tell(act, streets.time)
+            other = self._candidate(streets, ego, reins) if ego.name not in busy else None
+            if other is not None and reins.cast(other):
+                busy.add(ego.name)
+                _set_mode(sumo, (ego, other), AVOID_COLLISIONS_ONLY)
+                self._running.append(_CutIn(ego=ego.name, name=other.name, begun=streets.time))
+        self._running = [act for act in self._running if self._act(act, sumo, streets, reins)]
 
     def happenings(self, end_s: float) -> tuple[Happening, ...]:
         """Only of those who did change over."""
         return tuple(self._told)
 
-    def _candidate(self, streets: Streets, ego: Car) -> Car | None:
-        """Somebody close ahead in a neighbouring lane, about as fast, with nobody in between."""
-        if ego.edge_id.startswith(":") or ego.speed < 5.0:
+    def _act(self, act: _CutIn, sumo: Any, streets: Streets, reins: Reins) -> bool:
+        """One step of one of them; whether it goes on."""
+        ego, other = streets.cars.get(act.ego), streets.cars.get(act.name)
+        if other is None:
+            _set_mode(sumo, (ego,), NORMAL_MODE)
+            return False
+        if act.moved is not None:
+            return self._finish(act, sumo, ego, other, streets.time, reins)
+        is_on = ego is not None and streets.time < act.begun + COURTING_S and _are_neighbours(ego, other)
+        gap = other.tail - ego.position if ego is not None else 0.0
+        if ego is None or not is_on or gap < LEAST_GAP_M or not _is_clear(streets, ego, other):
+            _set_mode(sumo, (ego, other), NORMAL_MODE)
+            return False
+        # Some do not close up: on the right of somebody one does not overtake.
+        tight = TIGHT_S * ego.speed if streets.time < act.begun + PATIENCE_S else WIDE_GAP_M
+        if gap > tight or not -1.5 < ego.speed - other.speed < SLOWER + 0.5:
+            _slow_down(other, ego.speed - SLOWER, reins)
+            return True
+        sumo.vehicle.changeLane(other.name, int(ego.lane.rsplit("_", 1)[1]), LASTS_S)
+        act.moved, act.place = streets.time, other.place
+        return True
+
+    def _finish(self, act: _CutIn, sumo: Any, ego: Car | None, other: Car, time: float, reins: Reins) -> bool:
+        begun = act.moved or 0.0
+        is_in = ego is not None and ego.lane == other.lane and other.tail > ego.position
+        if is_in:
+            first, last = begun - 0.5, time + 3.0
+            self._told.append(
+                Happening(kind=EventKind.CUT_IN, tokens=(other.name,), first_s=first, last_s=last, place=act.place)
+            )
+            self._chosen.done(act.ego)
+        if is_in or time > begun + LASTS_S:
+            _set_mode(sumo, (ego, other), NORMAL_MODE)
+            return False
+        if ego is not None:
+            _slow_down(other, ego.speed, reins)
+        return True
+
+    def _candidate(self, streets: Streets, ego: Car, reins: Reins) -> Car | None:
+        """Somebody ahead in a neighbouring lane, with nobody in between."""
+        if ego.edge_id.startswith(":") or ego.speed < LEAST_SPEED + 1.0 or reins.is_held(ego.name):
             return None
-        leader = streets.leader(ego)
-        room = leader.tail if leader is not None else ego.position + 100.0
-        edge, index = ego.lane.rsplit("_", 1)
-        for lane in (f"{edge}_{int(index) + 1}", f"{edge}_{int(index) - 1}"):
-            for car in streets.on_lane(lane):
-                gap = car.tail - ego.position
-                fits = GAP_M[0] < gap < GAP_M[1] and car.position + 6.0 < room
-                if fits and not car.is_ego and car.type_name != "bicycle" and 0.0 <= car.speed - ego.speed < 3.0:
-                    return car
+        for other in reversed(streets.on_edge(ego.edge_id)):
+            gap = other.tail - ego.position
+            if not LEAST_GAP_M < gap < SIGHT_M or not _are_neighbours(ego, other):
+                continue
+            is_fit = other.is_wide and not other.is_ego and other.speed > LEAST_SPEED
+            if is_fit and _is_clear(streets, ego, other):
+                return other
         return None
 
-    def _tell(self, act: _CutIn, time: float) -> None:
-        self._told.append(
-            Happening(kind=EventKind.CUT_IN, tokens=(act.name,), first_s=act.begun, last_s=time + 3.0, place=act.place)
-        )
+
+def _set_mode(sumo: Any, cars: tuple[Car | None, ...], mode: int) -> None:
+    for car in cars:
+        if car is not None:
+            sumo.vehicle.setLaneChangeMode(car.name, mode)
+
+
+def _slow_down(car: Car, speed: float, reins: Reins) -> None:
+    """Gently, and never to a crawl."""
+    reins.hold(car, max(LEAST_SPEED, speed, car.speed - 1.5 * reins.interval_s))
+
+
+def _are_neighbours(ego: Car, other: Car) -> bool:
+    return ego.edge_id == other.edge_id and abs(int(ego.lane.rsplit("_", 1)[1]) - int(other.lane.rsplit("_", 1)[1])) == 1
+
+
+def _is_clear(streets: Streets, ego: Car, other: Car) -> bool:
+    """Whether the car's own leader leaves room for somebody else."""
+    leader = streets.leader(ego)
+    return leader is None or leader.tail > other.position + 4.0

@@ -30,9 +30,9 @@ class Chosen:
                     self.armed[name] = streets.time + 2.0 + 20.0 * delay
         return [streets.cars[name] for name, time in self.armed.items() if name in streets.cars and time <= streets.time]
 
-    def done(self, car: Car) -> None:
+    def done(self, name: str) -> None:
         """It has seen its event."""
-        del self.armed[car.name]
+        self.armed.pop(name, None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,12 +61,13 @@ class HardBrakeScript:
             leader = streets.leader(ego)
             if leader is None or not leader.is_wide or ego.edge_id.startswith(":"):
                 continue
-            if reins.is_held(leader.name) or reins.is_held(ego.name):
+            if reins.is_held(ego.name):
                 continue
             gap = leader.tail - ego.position
             # Closer than a second and a bit behind, the follower could not keep its braking firm.
-            if min(leader.speed, ego.speed) > 5.0 and max(self.GAP_M[0], 1.2 * ego.speed) < gap < self.GAP_M[1]:
-                self._chosen.done(ego)
+            is_apt = min(leader.speed, ego.speed) > 5.0 and max(self.GAP_M[0], 1.2 * ego.speed) < gap < self.GAP_M[1]
+            if is_apt and reins.cast(leader):
+                self._chosen.done(ego.name)
                 self._running.append(self._begin(leader, streets.time))
         for act in list(self._running):
             if act.leader not in streets.cars or not self._act(act, streets.cars[act.leader], streets.time, reins):
@@ -131,10 +132,11 @@ class StopAndGoScript:
     def step(self, streets: Streets, reins: Reins) -> None:
         for ego in self._chosen.update(streets):
             leader = streets.leader(ego)
-            if leader is None or not leader.is_wide or ego.edge_id.startswith(":") or reins.is_held(leader.name):
+            if leader is None or not leader.is_wide or ego.edge_id.startswith(":"):
                 continue
-            if min(leader.speed, ego.speed) > self.FAST and leader.tail - ego.position < self.GAP_M:
-                self._chosen.done(ego)
+            is_apt = min(leader.speed, ego.speed) > self.FAST and leader.tail - ego.position < self.GAP_M
+            if is_apt and reins.cast(leader):
+                self._chosen.done(ego.name)
                 self._running.append(self._begin(leader, streets.time))
         for wave in list(self._running):
             if wave.leader not in streets.cars or streets.time > wave.begun + wave.lasts:

@@ -23,6 +23,9 @@ from diffdrive.world.traffic.road_users import ROAD_USERS
 LONGEST_M = 12.0
 """No vehicle is longer."""
 
+TAIL_M = 9.0
+"""Those whose lane is used wait this much farther back: the tail of a long vehicle swings out."""
+
 STOP_BEFORE_WALKER_M = 3.2
 WALKER_MARGIN_M = 0.7
 DOUBLE_PARKED_TYPES = ("sedan", "suv")
@@ -87,8 +90,9 @@ def _bottleneck(
     body = DOUBLE_PARKED_TYPES[rng.integers(len(DOUBLE_PARKED_TYPES))]
     length = float(rng.uniform(14.0, 22.0)) if is_work else ROAD_USERS[body].length
     line, half = _line(network, street.lane_ids[0])
-    low = LONGEST_M / 2 + SPARE_M + RAMP_M + 2.0
-    high = line.length - length - SPARE_M - RAMP_M - LONGEST_M - 4.0
+    # Whoever waits, or has to wait once past the obstacle, must not stand in a junction: in town this locks whole blocks.
+    low = LONGEST_M + 2.0 + SPARE_M + RAMP_M
+    high = line.length - length - SPARE_M - RAMP_M - TAIL_M - LONGEST_M - 2.0
     if low > high:
         return None
     first = float(rng.uniform(low, high))
@@ -105,8 +109,7 @@ def _bottleneck(
         left_m=left,
         props=works(area, token) if is_work else (standing_vehicle(area, token, body, ROAD_USERS[body]),),
         ahead=ahead,
-        # Far enough back for the tail of a long vehicle that comes out of the bottleneck.
-        oncoming=_gate(network, back, first + length + SPARE_M + RAMP_M + 9.0, first - SPARE_M - 0.8 * RAMP_M, line),
+        oncoming=_gate(network, back, first + length + SPARE_M + RAMP_M + TAIL_M, first - SPARE_M - 0.8 * RAMP_M, line),
     )
 
 
@@ -120,6 +123,7 @@ def _gate(network: RoadNetwork, street: Approach, stop: float, end: float, line:
         junction=street.from_junction,
         stop_m=stop_m,
         end_m=end_m,
+        length_m=street.length,
     )
 
 

@@ -31,6 +31,9 @@ class Gate:
     end_m: float
     """Where it is over for a rear bumper, likewise."""
 
+    length_m: float
+    """Of the whole street, likewise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prop:

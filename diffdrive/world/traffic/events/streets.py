@@ -95,13 +95,24 @@ class Streets:
 
 
 class Reins:
-    """Upper limits of speed that several scripts put on vehicles; the lowest counts, and only while it is asked for."""
+    """Upper limits of speed that several scripts put on vehicles; the lowest counts, and only while it is asked for.
+
+    They also know who plays a part: nobody plays two.
+    """
 
     def __init__(self, interval_s: float) -> None:
         self.interval_s = interval_s
         self._caps: dict[str, float] = {}
         self._harsh: set[str] = set()
         self._held: set[str] = set()
+        self._cast: set[str] = set()
+
+    def cast(self, car: Car) -> bool:
+        """Give it a part to play, if it has none and never had one, and nobody holds it; says whether it has it now."""
+        if car.name in self._cast or self.is_held(car.name):
+            return False
+        self._cast.add(car.name)
+        return True
 
     def hold(self, car: Car, speed: float, *, is_harsh: bool = False) -> None:
         """No faster than ``speed`` in the next step. Harsh: also if this takes more than the driver's usual braking."""

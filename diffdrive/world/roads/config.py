@@ -64,7 +64,7 @@ class TownConfig:
     bike_lane_share: float = 0.3
     """Share of the streets with bicycle lanes; half as many again of the arterials."""
 
-    parking_share: float = 0.6
+    parking_share: float = 0.85
     """Share of the minor streets with parking strips."""
 
     parking_occupancy: float = 0.5

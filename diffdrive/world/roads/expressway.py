@@ -21,10 +21,10 @@ from diffdrive.world.roads.grid import Grid
 from diffdrive.world.roads.street import Node, Street, StreetKind, limit_for
 from diffdrive.world.roads.surfaces import offset_polyline
 
-EXPRESSWAY_SIDE_M = 300.0
+EXPRESSWAY_SIDE_M = 340.0
 """The least width of a town that has room for an expressway."""
 
-AWAY_M = (95.0, 115.0)
+AWAY_M = (100.0, 120.0)
 """Between the town and its expressway."""
 
 FOOT = "foot"
@@ -32,13 +32,17 @@ LANES = 2
 LANE_M = 3.5
 HALF_MEDIAN_M = 2.0
 MEDIAN_TAPER_M = 45.0
+HALF_GAP_M = 2.0
 POINT_EVERY_M = 4.0
-RAMP_REACH_M = 58.0
+RAMP_REACH_M = 78.0
 """From the foot to where its ramps leave and join, along the expressway."""
 
-EXTRA_LANE_M = 75.0
-CURVE_INSET_M = 60.0
-"""How far inside of the corners the straight part begins."""
+EXTRA_LANE_M = 70.0
+AWAY_ANGLE = np.deg2rad(8.0)
+"""How far outwards an expressway leaves a corner; its curve is about as wide as it is deep."""
+
+RAMP_ANGLE = np.deg2rad(20.0)
+"""How far from head on the ramps meet the town."""
 
 RAMP_SPEED = 13.89
 
@@ -68,22 +72,24 @@ def with_expressway(
     positions, streets, foot = _with_foot(grid)
     corners = positions[west], positions[east]
     y = min(corner[1] for corner in (*corners, positions[foot])) - rng.uniform(*AWAY_M)
-    middle = Polyline(_middle(*corners, float(y)))
+    curves = _curves(*corners, float(y))
+    middle, bend = Polyline(np.concatenate(curves)), Polyline(curves[0]).length
     here = float(middle.project(np.array([positions[foot][0], y]))[0])
     forward, back = (_carriageway(middle, side=side) for side in (-1.0, +1.0))
-    # Stations along the middle, from west to east.
-    join, leave = here - RAMP_REACH_M, here + RAMP_REACH_M
-    stops = {"join_end": join - EXTRA_LANE_M, "join": join, "leave": leave, "leave_start": leave + EXTRA_LANE_M}
-    bends = {"bend1": CURVE_INSET_M * 2.0, "bend2": middle.length - CURVE_INSET_M * 2.0}
+    # From west to east, as shares of the length: both carriageways are about as long as their middle.
+    far = RAMP_REACH_M + EXTRA_LANE_M
+    offsets = {"join_end": -far, "join": -RAMP_REACH_M, "leave": RAMP_REACH_M, "leave_start": far}
+    stops = {node: (here + offset) / middle.length for node, offset in offsets.items()}
+    bends = {"bend1": bend / middle.length, "bend2": 1.0 - Polyline(curves[1]).length / middle.length}
     top = float(rng.choice([19.44, 22.22]))
-    chain = [(east, middle.length), *reversed(stops.items()), (west, 0.0)]
+    chain = [(east, 1.0), *reversed(stops.items()), (west, 0.0)]
     lanes = (LANES, LANES + 1, LANES, LANES + 1, LANES)
     new = [_section(back, a, b, count, top) for (a, b), count in zip(pairwise(chain), lanes, strict=True)]
-    chain = [(west, 0.0), *bends.items(), (east, middle.length)]
+    chain = [(west, 0.0), *bends.items(), (east, 1.0)]
     new += [_section(forward, a, b, LANES, top) for a, b in pairwise(chain)]
     new += _ramps(back, stops, positions[foot], foot)
-    places = {name: _at(back, station) for name, station in stops.items()}
-    places |= {name: _at(forward, station) for name, station in bends.items()}
+    places = {node: _at(back, share) for node, share in stops.items()}
+    places |= {node: _at(forward, share) for node, share in bends.items()}
     return positions | places, (*streets, *new), _links(east, west, foot)
 
 
@@ -100,14 +106,16 @@ def _with_foot(grid: Grid) -> tuple[dict[Node, np.ndarray], tuple[Street, ...], 
     return grid.positions | {FOOT: cut.points[split]}, (*kept, *parts), FOOT
 
 
-def _middle(west: np.ndarray, east: np.ndarray, y: float) -> np.ndarray:
-    """The line [K, 2] between the carriageways: out of one corner, along the town, into the other corner."""
-    first, last = np.array([west[0] + CURVE_INSET_M, y]), np.array([east[0] - CURVE_INSET_M, y])
-    away = np.array([-np.sin(np.deg2rad(20.0)), -np.cos(np.deg2rad(20.0))])
-    out = _bezier(west, west + 0.6 * (west[1] - y) * away, first - [0.55 * (west[1] - y), 0.0], first)
-    home = away * [-1.0, 1.0]
-    into = _bezier(last, last + [0.55 * (east[1] - y), 0.0], east + 0.6 * (east[1] - y) * home, east)
-    return np.concatenate([out, into])
+def _curves(west: np.ndarray, east: np.ndarray, y: float) -> tuple[np.ndarray, np.ndarray]:
+    """The line between the carriageways: out of one corner [K, 2], and, straight on along the town, into the other [K, 2]."""
+    down = np.array([-np.sin(AWAY_ANGLE), -np.cos(AWAY_ANGLE)])
+    curves = []
+    for corner, outwards in ((west, 1.0), (east, -1.0)):
+        depth = corner[1] - y
+        straight = np.array([corner[0] + outwards * 0.85 * depth, y])
+        leave = corner + 0.5 * depth * down * [outwards, 1.0]
+        curves.append(_bezier(corner, leave, straight - [outwards * 0.58 * depth, 0.0], straight))
+    return curves[0], curves[1][::-1]
 
 
 def _bezier(*corners: np.ndarray, count: int = 40) -> np.ndarray:
@@ -124,13 +132,17 @@ def _carriageway(middle: Polyline, side: float) -> Polyline:
     return Polyline(offset_polyline(middle.interpolate(stations)[:, :2], gap))
 
 
-def _at(line: Polyline, station: float) -> np.ndarray:
-    return np.asarray(line.interpolate(station)[:2])
+def _at(line: Polyline, share: float) -> np.ndarray:
+    return np.asarray(line.interpolate(share * line.length)[:2])
 
 
 def _section(line: Polyline, start: tuple[Node, float], end: tuple[Node, float], lanes: int, top: float) -> Street:
-    count = max(3, round(abs(end[1] - start[1]) / POINT_EVERY_M))
-    points = line.interpolate(np.clip(np.linspace(start[1], end[1], count), 0.0, line.length))[:, :2]
+    stations = np.array([start[1], end[1]]) * line.length
+    count = max(3, round(abs(stations[1] - stations[0]) / POINT_EVERY_M))
+    # Between two sections there is a gap for the lanes that connect them.
+    gap = np.copysign(HALF_GAP_M, stations[1] - stations[0])
+    stations += np.where((stations > 0.0) & (stations < line.length), [gap, -gap], 0.0)
+    points = line.interpolate(np.linspace(stations[0], stations[1], count))[:, :2]
     return Street(
         start=start[0],
         end=end[0],
@@ -146,12 +158,12 @@ def _ramps(back: Polyline, stops: dict[Node, float], foot: np.ndarray, foot_node
     """Off and on: their left edges run from the outermost lane's to the foot."""
     ramps = []
     for node, ahead in (("leave", -1.0), ("join", 1.0)):
-        x, y, heading = back.interpolate(stops[node])
+        x, y, heading = back.interpolate(stops[node] * back.length)
         along = np.array([np.cos(heading), np.sin(heading)])
         start = np.array([x, y]) + LANES * LANE_M * np.array([-along[1], along[0]])
         reach = float(np.hypot(*(foot - start)))
-        arrive = np.array([-ahead * np.sin(np.deg2rad(18.0)), -np.cos(np.deg2rad(18.0))])
-        points = _bezier(start, start + 0.45 * reach * ahead * along, foot + 0.4 * reach * arrive, foot, count=30)
+        arrive = np.array([-ahead * np.sin(RAMP_ANGLE), -np.cos(RAMP_ANGLE)])
+        points = _bezier(start, start + 0.32 * reach * ahead * along, foot + 0.48 * reach * arrive, foot)
         is_off = node == "leave"
         ramps.append(
             Street(

@@ -82,9 +82,13 @@ def lay_grid(rng: np.random.Generator, config: TownConfig) -> Grid:
 
 
 def with_one_ways(streets: tuple[Street, ...], rng: np.random.Generator, share: float) -> tuple[Street, ...]:
-    """Some minor streets go one way, as long as every street can be reached from every other."""
+    """Some minor streets go one way, as long as every street can be reached from every other.
+
+    Next to an expressway and its ramps they stay as they are: whoever may not use these could not get there, or away.
+    """
     result = list(streets)
-    minor = [k for k, street in enumerate(streets) if street.kind is StreetKind.MINOR]
+    fast = {node for s in streets if not s.has_sidewalks for node in (s.start, s.end)}
+    minor = [k for k, s in enumerate(streets) if s.kind is StreetKind.MINOR and not fast & {s.start, s.end}]
     wanted, done = round(share * len(minor)), 0
     for k in rng.permutation(minor) if minor else ():
         if done == wanted:

@@ -13,7 +13,7 @@ from diffdrive.world.roads.roundabout import Roundabout, with_roundabouts
 from diffdrive.world.roads.street import Node, Street, StreetKind
 
 CORNER_RADIUS_M = (8.0, 11.0)
-RING_CORNER_RADIUS_M = 7.0
+RING_CORNER_RADIUS_M = 5.0
 PLAIN_RADIUS_M = 1.5
 """Where an expressway forks, nobody turns."""
 

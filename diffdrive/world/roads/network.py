@@ -82,14 +82,18 @@ class RoadNetwork:
 
 def read_network(path: Path) -> RoadNetwork:
     """Read a ``netconvert`` result. Raises ``InputError`` where sumolib or the file is missing."""
+    return _Reader(open_network(path)).network()
+
+
+def open_network(path: Path) -> Any:
+    """The file as sumolib has it, with what lies inside of junctions. Raises ``InputError`` as ``read_network`` does."""
     try:
         import sumolib
     except ImportError as error:
         raise InputError("Reading a town needs sumolib. Install it with: pip install 'diffdrive[world]'") from error
     if not path.is_file():
         raise InputError(f"Network '{path}' does not exist.")
-    net = sumolib.net.readNet(str(path), withInternal=True, withPedestrianConnections=True)
-    return _Reader(net).network()
+    return sumolib.net.readNet(str(path), withInternal=True, withPedestrianConnections=True, withPrograms=True)
 
 
 @dataclass(slots=True)

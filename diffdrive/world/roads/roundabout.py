@@ -8,11 +8,12 @@ import numpy as np
 
 from diffdrive.world.roads.street import Node, Street, StreetKind
 
-RADIUS_M = (18.0, 21.0)
+RADIUS_M = (19.0, 22.0)
 """Of the middle of the ring lane: a bus needs about 12 m."""
 
 RING_SPEED = 8.33
 POINT_EVERY_M = 2.0
+MIN_ARM_M = 65.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +34,22 @@ class Roundabout:
 def with_roundabouts(
     positions: dict[Node, np.ndarray], streets: tuple[Street, ...], rng: np.random.Generator, share: float
 ) -> tuple[dict[Node, np.ndarray], tuple[Street, ...], tuple[Roundabout, ...]]:
-    """Replace ``share`` of the junctions of three or more minor streets, and of no others: junctions, streets, rings."""
+    """Replace ``share`` of the junctions of three or more minor streets that are long enough: junctions, streets, rings."""
     arms: dict[Node, list[Street]] = {}
     for street in streets:
         for node in (street.start, street.end):
             arms.setdefault(node, []).append(street)
-    able = [node for node, here in arms.items() if len(here) >= 3 and all(s.kind is StreetKind.MINOR for s in here)]
+    able = [node for node, here in arms.items() if len(here) >= 3 and all(map(_has_room, here))]
     count = min(len(able), max(1, round(share * len(able)))) if share > 0 else 0
     rings = []
     for node in rng.permutation(able)[:count].tolist() if count else ():
         positions, streets, ring = _replaced(positions, streets, node, float(rng.uniform(*RADIUS_M)))
         rings.append(ring)
     return positions, streets, tuple(rings)
+
+
+def _has_room(street: Street) -> bool:
+    return street.kind is StreetKind.MINOR and float(np.hypot(*(street.points[-1] - street.points[0]))) > MIN_ARM_M
 
 
 def _replaced(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffdrive.cli import world_stats, world_view
+from diffdrive.cli import world_render, world_stats, world_view
 from diffdrive.cli.benchmark_options import add_benchmark_option, generate_benchmark
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     generate.add_argument("--sensors", action="store_true", help="write images and sweeps into the logs (else rendered later)")
     add_benchmark_option(generate, "exactly its towns")
     generate.set_defaults(run=run)
+    world_render.add_parser(verbs)
     world_view.add_parser(verbs)
     world_stats.add_parser(verbs)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffdrive.cli import world_render, world_stats, world_view
+from diffdrive.cli import world_export, world_render, world_stats, world_view
 from diffdrive.cli.benchmark_options import add_benchmark_option, generate_benchmark
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     world_render.add_parser(verbs)
     world_view.add_parser(verbs)
     world_stats.add_parser(verbs)
+    world_export.add_parser(verbs)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,8 +21,8 @@ from diffdrive.vehicle import PACIFICA
 from diffdrive.world.generate import WorldConfig
 from diffdrive.world.manifest import manifest_path, versions, write_manifest
 
-FRAMES = 90
-"""Enough for three scenes a second apart, with past and future."""
+FRAMES = 76
+"""Enough for two scenes a second apart, with past and future."""
 
 
 def candidate(number: int, *, location: str = "town6000", **changes: Any) -> Candidate:
@@ -58,7 +58,7 @@ def random_candidates(count: int, seed: int = 0) -> list[Candidate]:
 def write_towns(root: Path, *, towns: tuple[int, ...] = (6000, 6001), split: str = "test") -> Path:
     """A data root with one short drive in each town: shipped ones under other names, with the manifests of towns."""
     sources = sorted((LOGS / "logs" / "drivetown_test").iterdir())
-    for seed, folder in zip(towns, sources[2 :: len(sources) // len(towns)], strict=False):
+    for seed, folder in zip(towns, sources[:: len(sources) // len(towns)], strict=False):
         log = LogReader(folder, LOGS)
         location = f"town{seed:04d}"
         record = renamed(log, f"{location}-log00", location, split)

@@ -12,10 +12,13 @@ from diffdrive.world.traffic.events.streets import Car, Reins, Streets
 HORIZON_M = 50.0
 PASS_SPEED = 6.5
 GENTLE = 1.6
-FIRM = 2.4
+FIRM = 2.1
 """Whoever would have to brake harder than this for the line does not brake for it."""
 
-SHORT_M = 1.5
+HARD = 3.0
+"""Nobody brakes harder than this, even if it takes them a little over the line."""
+
+SHORT_M = 0.8
 """One aims this far before the line, so that nobody rolls over it by an inch and counts as passing."""
 
 LINE_UP_M = 25.0
@@ -83,10 +86,8 @@ class BottleneckScript:
         near = [c for c in streets.on_edge(gate.edge_id) if gate.stop_m - LINE_UP_M < c.position and c.tail < gate.end_m]
         for front, back in pairwise(near):
             room = front.tail - back.position - FILE_GAP_M
-            if room < 0.0:
-                reins.hold(back, max(0.0, front.speed - 1.0 + room / 2.0))
-            else:
-                reins.hold(back, speed_towards(room, GENTLE, reins.interval_s, front.speed))
+            limit = speed_towards(room, GENTLE, reins.interval_s, front.speed) if room > 0.0 else front.speed - 1.0 + room / 2.0
+            reins.hold(back, max(limit, back.speed - FIRM * reins.interval_s))
 
     def _receive(self, side: int, distance: float, car: Car, reins: Reins, has_room: bool) -> None:
         """Somebody comes to the line: in, or wait."""
@@ -95,7 +96,7 @@ class BottleneckScript:
             self._inside[side].add(car.name)
         elif not is_open:
             short = distance - SHORT_M
-            braking = min(max(GENTLE, needed_deceleration(car.speed, short)), FIRM)
+            braking = min(max(GENTLE, needed_deceleration(car.speed, short)), HARD)
             reins.hold(car, speed_towards(short, braking, reins.interval_s), is_harsh=True)
         if side == AHEAD:
             slowing = max(GENTLE, needed_deceleration(car.speed, distance, PASS_SPEED))

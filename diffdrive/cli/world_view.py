@@ -35,6 +35,9 @@ def add_parser(verbs: Any) -> None:
         "--sensors", action="store_true", help="recording: cameras and LiDAR every half second, rendered where the log has none"
     )
     parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="recording: sensors that world render kept, and those drawn now"
+    )
+    parser.add_argument(
         "--planner",
         metavar="NAME",
         help="recording: the plan of network, constant-velocity, constant-turn-rate, ego-status-mlp or a checkpoint folder, "
@@ -48,10 +51,10 @@ def run(args: argparse.Namespace) -> int:
     from diffdrive.contracts import InputError
 
     if args.rerun is None:
-        if args.sensors or args.planner is not None:
+        if args.sensors or args.planner is not None or args.cache is not None:
             raise InputError(
-                "--sensors and --planner belong to --rerun FILE.rrd. The browser shows the sensors that a log holds; "
-                "diffdrive world render writes them into logs of the embedded world."
+                "--sensors, --cache and --planner belong to --rerun FILE.rrd. The browser shows the sensors that a log holds; "
+                "diffdrive world generate --sensors writes them into its logs."
             )
         return _serve(args)
     if args.port is not None:
@@ -79,7 +82,7 @@ def _record(args: argparse.Namespace) -> int:
     name = _folders(args.data, args.log)[0].name
     planner, sees = (None, False) if args.planner is None else _planner(args.planner)
     sensors = args.sensors or sees
-    source = _open(args.data, name, history_s=0.0 if planner is None else HISTORY_S, sensors=sensors)
+    source = _open(args, name, history_s=0.0 if planner is None else HISTORY_S, sensors=sensors)
     token = source.tokens[0]
     frames = _frames(source, _notes(args.data, source, name), planner, sensors=sensors)
     count = write_rerun_log(args.rerun, frames, source.world_map(token), vehicle=source.vehicle(token))
@@ -100,7 +103,7 @@ def _folders(root: Path, name: str | None) -> list[Path]:
     raise InputError(f"'{root}' has no log called '{name}'. It has: {', '.join(folder.name for folder in folders)}.")
 
 
-def _open(root: Path, name: str, *, history_s: float, sensors: bool) -> Arrow123dSource | WorldSource:
+def _open(args: argparse.Namespace, name: str, *, history_s: float, sensors: bool) -> Arrow123dSource | WorldSource:
     """Every frame of one log; only where sensors are wanted is what renders them needed."""
     from diffdrive.contracts import InputError
     from diffdrive.sources import Arrow123dSource
@@ -109,9 +112,9 @@ def _open(root: Path, name: str, *, history_s: float, sensors: bool) -> Arrow123
     if sensors:
         from diffdrive.world.source import WorldSource
 
-        source: Arrow123dSource | WorldSource = WorldSource(root, **window)
+        source: Arrow123dSource | WorldSource = WorldSource(args.data, cache=args.cache, **window)
     else:
-        source = Arrow123dSource(root, **window)
+        source = Arrow123dSource(args.data, **window)
     if not source.tokens:
         raise InputError(f"Log '{name}' is too short to show. Name another one with --log.")
     return source

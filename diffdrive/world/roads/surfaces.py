@@ -28,6 +28,7 @@ EDGE_PIECE_M = 40.0
 SOLID_BEFORE_STOP_M = 20.0
 MIN_AREA_M2 = 0.5
 SLIVER_M = 0.3
+BEND_GAP_M = 2.0
 GUTTER_M = 0.5
 """Between the outermost lane and the kerb. Lanes of 3.5 m leave a car of 2.3 m little room to swing wide after a turn."""
 
@@ -94,6 +95,8 @@ def surfaces_of_town(net: Any, lanes: tuple[Lane, ...], lane_of: Mapping[str, st
                 walking += _polygons(_band(shape, lane.getWidth()))
     streets = _street_pieces(net, lanes, lane_of)
     pieces = _junction_pieces(net, lanes, junctions, unary_union(walking))
+    # SUMO ends the pavement at the outside of a bend between two streets; it goes on wherever no car drives there.
+    walking += [part for node in net.getNodes() if _is_bend(node) for part in _polygons(_outline(node))]
     # Nobody walks where an expressway forks, and its median must not be paved over.
     turned = {junctions[e.getFromNode().getID()] for e in net.getEdges() if e.getFunction() == "walkingarea"}
     return Surfaces(
@@ -208,15 +211,28 @@ def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, 
             bands.setdefault(lane.intersection_id, []).append(Polygon(lane.polygon))
     pieces = {}
     for node in sorted(net.getNodes(), key=lambda n: n.getID()):
-        shape, name = node.getShape(), junctions[node.getID()]
-        core = Polygon([point[:2] for point in shape]).buffer(0) if len(shape) > 2 else Polygon()
+        name = junctions[node.getID()]
+        core, beside = _outline(node), _beside([*node.getIncoming(), *node.getOutgoing()])
         # Between two pieces of pavement a sliver of the junction may be left, which is no road.
         core = core.difference(walking).buffer(-SLIVER_M).buffer(SLIVER_M)
-        beside = _beside([*node.getIncoming(), *node.getOutgoing()])
+        if _is_bend(node):
+            core = core.intersection(unary_union(bands[name]).buffer(beside + BEND_GAP_M).buffer(-BEND_GAP_M))
         union = unary_union([core, *(band.buffer(beside) for band in bands.get(name, []))]).buffer(0.3).buffer(-0.25)
         if parts := _polygons(union):
             pieces[name] = parts
     return pieces
+
+
+def _outline(node: Any) -> Any:
+    shape = node.getShape()
+    return Polygon([point[:2] for point in shape]).buffer(0) if len(shape) > 2 else Polygon()
+
+
+def _is_bend(node: Any) -> bool:
+    """Whether just two streets with pavements meet here."""
+    edges = [edge for edge in (*node.getIncoming(), *node.getOutgoing()) if not edge.getFunction()]
+    ends = {end.getID() for edge in edges for end in (edge.getFromNode(), edge.getToNode())}
+    return len(ends) == 3 and any(lane.allows("pedestrian") for edge in edges for lane in edge.getLanes())
 
 
 def _stop_zone(lane: Lane) -> np.ndarray:

@@ -35,12 +35,16 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bound:
-    """The mean of ``values`` [C] over the chosen scenes stays at or below ``limit``."""
+class _Bounds:
+    """The mean of each column of ``values`` [C, B] over the chosen scenes stays at or below its limit [B]."""
 
-    name: str
+    names: tuple[str, ...]
     values: np.ndarray
-    limit: float
+    limits: np.ndarray
+
+    def fit(self, sums: np.ndarray, count: int) -> np.ndarray:
+        """[C, B] which bounds each scene keeps if it joins ``count`` others whose values add up to ``sums`` [B]."""
+        return self.values <= self.limits * (count + 1) - sums + 1e-9
 
 
 def choose(candidates: Sequence[Candidate], split: Split, config: BenchmarkConfig) -> Choice:
@@ -95,33 +99,40 @@ def _kept(candidates: Sequence[Candidate], split: Split, config: BenchmarkConfig
 def _balanced(kept: Sequence[Candidate], count: int, config: BenchmarkConfig) -> tuple[list[Candidate], dict[str, int]]:
     if not kept:
         return [], {}
-    tags = _tag_matrix(kept)
+    tags, num_tags = _tag_table(kept)
     bounds = _bounds(kept, config)
     spacing_us = round(config.min_spacing_s * 1e6)
-    logs = np.array([each.log_name for each in kept])
+    logs = np.unique([each.log_name for each in kept], return_inverse=True)[1]
     times = np.array([each.timestamp_us for each in kept])
-    is_free, is_chosen = np.ones(len(kept), dtype=bool), np.zeros(len(kept), dtype=bool)
-    while is_chosen.sum() < count:
-        may = is_free & _fits(bounds, is_chosen)
+    is_free = np.ones(len(kept), dtype=bool)
+    chosen: list[int] = []
+    seen, sums = np.zeros(num_tags + 1), np.zeros(len(bounds.names))
+    # What rows are filled up with has been seen so often that it is worth nothing.
+    seen[num_tags] = np.inf
+    while len(chosen) < count:
+        may = is_free & bounds.fit(sums, len(chosen)).all(axis=1)
         if not may.any():
             break
-        worth = tags @ (1.0 / (_PATIENCE + tags[is_chosen].sum(axis=0)))
+        worth = (1.0 / (_PATIENCE + seen))[tags].sum(axis=1)
         best = int(np.argmax(np.where(may, worth, -1.0)))
-        is_chosen[best] = True
-        is_free &= ~((logs == logs[best]) & (np.abs(times - times[best]) < spacing_us))
-    return [each for each, taken in zip(kept, is_chosen, strict=True) if taken], _why_not(bounds, is_chosen, is_free)
+        chosen.append(best)
+        np.add.at(seen, tags[best], 1.0)
+        sums += bounds.values[best]
+        is_free &= (logs != logs[best]) | (np.abs(times - times[best]) >= spacing_us)
+    fits = bounds.fit(sums, len(chosen))
+    return [kept[i] for i in chosen], _why_not(bounds.names, fits, is_free, np.isin(np.arange(len(kept)), chosen))
 
 
-def _why_not(bounds: Sequence[_Bound], is_chosen: np.ndarray, is_free: np.ndarray) -> dict[str, int]:
-    """For each that was not chosen the first reason that holds."""
+def _why_not(names: Sequence[str], fits: np.ndarray, is_free: np.ndarray, is_chosen: np.ndarray) -> dict[str, int]:
+    """How many were not chosen for which reason: the first that holds. ``fits`` [C, B] is for a choice of one more."""
     why: Counter[str] = Counter()
     for i in np.flatnonzero(~is_chosen):
-        broken = (bound.name for bound in bounds if not _fits([bound], is_chosen)[i])
-        why["too close to a chosen scene" if not is_free[i] else next(broken, "enough of its kind")] += 1
+        broken = next((name for name, fit in zip(names, fits[i], strict=True) if not fit), "enough of its kind")
+        why[broken if is_free[i] else "too close to a chosen scene"] += 1
     return dict(why)
 
 
-def _bounds(kept: Sequence[Candidate], config: BenchmarkConfig) -> list[_Bound]:
+def _bounds(kept: Sequence[Candidate], config: BenchmarkConfig) -> _Bounds:
     facts = [_facts(each) for each in kept]
 
     def of(driver: str) -> np.ndarray:
@@ -129,33 +140,29 @@ def _bounds(kept: Sequence[Candidate], config: BenchmarkConfig) -> list[_Bound]:
 
     still = np.array([tags.manoeuvre is Manoeuvre.STANDING for tags, _ in facts], dtype=np.float64)
     solved = (of("constant_velocity") > config.solved_above).astype(np.float64)
-    return [
-        _Bound(name="standing share", values=still, limit=config.max_standing_share),
-        _Bound(name="constant velocity solves it", values=solved, limit=config.max_solved_share),
-        _Bound(name="mean of constant velocity", values=of("constant_velocity"), limit=config.max_mean_constant_velocity),
-        _Bound(name="mean of constant turn rate", values=of("constant_turn_rate"), limit=config.max_mean_constant_turn_rate),
-        _Bound(name="mean of blind", values=of("blind"), limit=config.max_mean_blind),
-        _Bound(name="mean of expert", values=-of("human"), limit=-config.min_mean_expert),
-    ]
+    columns = (
+        ("standing share", still, config.max_standing_share),
+        ("constant velocity solves it", solved, config.max_solved_share),
+        ("mean of constant velocity", of("constant_velocity"), config.max_mean_constant_velocity),
+        ("mean of constant turn rate", of("constant_turn_rate"), config.max_mean_constant_turn_rate),
+        ("mean of blind", of("blind"), config.max_mean_blind),
+        ("mean of expert", -of("human"), -config.min_mean_expert),
+    )
+    return _Bounds(
+        names=tuple(name for name, _, _ in columns),
+        values=np.column_stack([values for _, values, _ in columns]),
+        limits=np.array([limit for _, _, limit in columns]),
+    )
 
 
-def _fits(bounds: Sequence[_Bound], is_chosen: np.ndarray) -> np.ndarray:
-    """[C] whether each scene, taken next, leaves every mean within its bound."""
-    after = int(is_chosen.sum()) + 1
-    fits = np.ones(len(is_chosen), dtype=bool)
-    for bound in bounds:
-        fits &= bound.values[is_chosen].sum() + bound.values <= bound.limit * after + 1e-9
-    return fits
-
-
-def _tag_matrix(kept: Sequence[Candidate]) -> np.ndarray:
-    """[C, T] which scene has which tag."""
-    names = [_tag_names(each) for each in kept]
-    column = {name: i for i, name in enumerate(sorted({name for own in names for name in own}))}
-    matrix = np.zeros((len(kept), len(column)))
+def _tag_table(kept: Sequence[Candidate]) -> tuple[np.ndarray, int]:
+    """[C, K] the numbers of each scene's tags, and how many tags there are; rows are filled up with that number."""
+    names = [sorted(_tag_names(each)) for each in kept]
+    number = {name: i for i, name in enumerate(sorted({name for own in names for name in own}))}
+    table = np.full((len(kept), max(len(own) for own in names)), len(number))
     for row, own in enumerate(names):
-        matrix[row, [column[name] for name in own]] = 1.0
-    return matrix
+        table[row, : len(own)] = [number[name] for name in own]
+    return table, len(number)
 
 
 def _tag_names(candidate: Candidate) -> set[str]:

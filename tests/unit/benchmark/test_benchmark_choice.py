@@ -14,6 +14,7 @@ from diffdrive.benchmark.tags import Density, EventTag, Manoeuvre
 from diffdrive.contracts import InputError
 
 CONFIG = BenchmarkConfig()
+ROUNDING = 1e-9
 SPLIT = Split(name="test", first_seed=6000, last_seed=6999, num_scenes=60)
 
 
@@ -25,10 +26,10 @@ def mean(scenes: tuple[Candidate, ...], driver: str) -> float:
 def test_every_bound_holds_for_what_is_chosen(seed: int) -> None:
     chosen = choose(random_candidates(600, seed), SPLIT, CONFIG).scenes
     assert len(chosen) == 60
-    assert mean(chosen, "human") >= 0.92
-    assert mean(chosen, "constant_velocity") <= 0.45
-    assert mean(chosen, "constant_turn_rate") <= 0.50
-    assert mean(chosen, "blind") <= 0.75
+    assert mean(chosen, "human") >= 0.92 - ROUNDING
+    assert mean(chosen, "constant_velocity") <= 0.45 + ROUNDING
+    assert mean(chosen, "constant_turn_rate") <= 0.50 + ROUNDING
+    assert mean(chosen, "blind") <= 0.75 + ROUNDING
     assert np.mean([scene.scores["constant_velocity"] > 0.8 for scene in chosen]) <= 0.08
     assert np.mean([scene.tags.manoeuvre is Manoeuvre.STANDING for scene in chosen]) <= 0.03
     assert min(scene.scores["human"] for scene in chosen) >= 0.8
@@ -79,7 +80,7 @@ def test_a_bound_that_cannot_be_kept_makes_the_split_smaller_not_wrong() -> None
     hard = [candidate(50 + k, constant_velocity=0.0) for k in range(10)]
     choice = choose([*easy, *hard], SPLIT, CONFIG)
     assert 10 < len(choice.scenes) < 60
-    assert mean(choice.scenes, "constant_velocity") <= 0.45
+    assert mean(choice.scenes, "constant_velocity") <= 0.45 + ROUNDING
     assert choice.dropped["mean of constant velocity"] == 60 - len(choice.scenes)
 
 

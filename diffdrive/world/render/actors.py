@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from diffdrive.scene import AgentKind, Agents
-from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
+from diffdrive.world.render.mesh import Material, Mesh, assembled, coloured, joined
 from diffdrive.world.render.people import person, rider
 from diffdrive.world.render.shapes import block, cylinder, side_profile
 from diffdrive.world.render.vehicles import vehicle
@@ -27,14 +27,14 @@ LONG_BARRIER_M = 2.2
 
 def agents_mesh(agents: Agents, poses: np.ndarray) -> Mesh:
     """All bodies. ``poses`` [A, 3] places the box centres in the wanted frame; z stays height above ground."""
-    parts = []
+    bodies, places = [], np.zeros((len(poses), 4))
     for row, (token, kind) in enumerate(zip(agents.track_tokens, agents.kinds, strict=True)):
         length, width = (round(float(v), 2) for v in agents.boxes[row, 3:5])
         centre_z, height = (float(v) for v in agents.vertical[row])
         # Rounding down by at most a centimetre lets equal cars share a mesh without leaving the box.
-        body = body_mesh(kind, token, *(max(size - 0.01, 0.05) for size in (length, width, round(height, 2))))
-        parts.append(body.placed(poses[row], z=centre_z - height / 2, object_row=row))
-    return joined(parts)
+        bodies.append(body_mesh(kind, token, *(max(size - 0.01, 0.05) for size in (length, width, round(height, 2)))))
+        places[row] = (*poses[row], centre_z - height / 2)
+    return assembled(bodies, places, np.arange(len(bodies)))
 
 
 @lru_cache(maxsize=4096)

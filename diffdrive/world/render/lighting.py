@@ -135,6 +135,6 @@ def _rain(sun: Colour, drift: tuple[float, float], chance: float) -> Lighting:
     return Lighting(
         sun=sun, sun_colour=(0.16, 0.16, 0.17), ambient_sky=(0.58, 0.62, 0.68), ambient_ground=(0.24, 0.25, 0.26),
         horizon=(0.42, 0.45, 0.49), zenith=(0.24, 0.27, 0.31), sunset=(0.0, 0.0, 0.0), halo=0.0, clouds=0.5, cover=0.5,
-        cloud_colour=(0.48, 0.50, 0.53), drift=drift, shade=1.0, fog_m=130.0 + 130.0 * chance, wet=1.0, lit=0.22, lamps=0.0,
+        cloud_colour=(0.48, 0.50, 0.53), drift=drift, shade=1.0, fog_m=160.0 + 160.0 * chance, wet=1.0, lit=0.22, lamps=0.0,
         lamp_gain=1.5, bloom=0.45, exposure=0.92,
     )  # fmt: skip

@@ -89,11 +89,24 @@ class Mesh:
 
     def placed(self, pose: np.ndarray, z: float = 0.0, object_row: int = NO_OBJECT) -> Mesh:
         """The mesh moved from its own frame to the planar pose [3] at height ``z``, belonging to agent ``object_row``."""
-        c, s = np.cos(pose[2]), np.sin(pose[2])
-        turn = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
-        corners = self.triangles @ turn + np.array([pose[0], pose[1], z])
-        owners = np.full(len(self), object_row, dtype=np.int32)
-        return replace(self, triangles=corners, objects=owners)
+        return assembled([self], np.array([[*pose, z]]), np.array([object_row]))
+
+
+def assembled(meshes: Sequence[Mesh], places: np.ndarray, object_rows: np.ndarray | None = None) -> Mesh:
+    """One mesh of all, each moved from its own frame to its place [N, 4] (planar pose, height of its z = 0).
+
+    ``object_rows`` [N] names the agents that the meshes belong to; without it they belong to none.
+    """
+    whole = joined(meshes)
+    sizes = [len(mesh) for mesh in meshes]
+    x, y, heading, z = np.repeat(np.asarray(places, dtype=np.float64).reshape(-1, 4), sizes, axis=0).T[:, :, None]
+    c, s = np.cos(heading), np.sin(heading)
+    corners = np.empty_like(whole.triangles)
+    corners[..., 0] = c * whole.triangles[..., 0] - s * whole.triangles[..., 1] + x
+    corners[..., 1] = s * whole.triangles[..., 0] + c * whole.triangles[..., 1] + y
+    corners[..., 2] = whole.triangles[..., 2] + z
+    rows = np.full(len(meshes), NO_OBJECT) if object_rows is None else object_rows
+    return replace(whole, triangles=corners, objects=np.repeat(rows, sizes))
 
 
 def coloured(

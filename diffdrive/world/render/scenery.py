@@ -162,7 +162,7 @@ def _trees(paved: Any, built: Any, style: Style, rng: np.random.Generator) -> li
 def _tree(point: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
     height = rng.uniform(3.8, 8.0)
     colour = style.leaves[rng.integers(len(style.leaves))] * rng.uniform(0.8, 1.25)
-    trunk = coloured(cylinder(0.15, 0.5 * height, base=GROUND_Z, sides=5, top=0.7)[:10], Material.MATTE, TRUNK)
+    trunk = coloured(cylinder(0.15, 0.5 * height, base=GROUND_Z, sides=4, top=0.7)[:8], Material.MATTE, TRUNK)
     species = int(rng.choice(3, p=style.species))
     if species == 1:
         lower = cylinder(0.24 * height, 0.55 * height, base=0.22 * height, sides=8, top=0.3)
@@ -189,8 +189,8 @@ def _lamp_poses(paved: Any, built: Any) -> np.ndarray:
 def _lamp_post() -> Mesh:
     """A street lamp, its arm over the road."""
     return joined([
-        coloured(cylinder(0.09, 7.5, base=GROUND_Z, sides=5, top=0.6)[:10], Material.MATTE, POST),
-        coloured(block((0.08, LAMP_ARM_M, 0.08), (0.0, LAMP_ARM_M / 2), 7.35), Material.MATTE, POST),
-        coloured(block((0.24, 0.6, 0.06), (0.0, LAMP_ARM_M), 7.34), Material.MATTE, POST),
-        coloured(block((0.22, 0.56, 0.05), (0.0, LAMP_ARM_M), 7.29), Material.LAMP, LAMP),
+        coloured(cylinder(0.09, 7.5, base=GROUND_Z, sides=4, top=0.6)[:8], Material.MATTE, POST),
+        coloured(block((0.08, LAMP_ARM_M, 0.08), (0.0, LAMP_ARM_M / 2), 7.35)[[1, 3, 5, 7]], Material.MATTE, POST),
+        coloured(block((0.24, 0.6, 0.06), (0.0, LAMP_ARM_M), 7.34)[:8], Material.MATTE, POST),
+        coloured(block((0.24, 0.6, 0.05), (0.0, LAMP_ARM_M), 7.29)[:10], Material.LAMP, LAMP),
     ])  # fmt: skip

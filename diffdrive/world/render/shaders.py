@@ -146,8 +146,8 @@ vec3 lamplight() {{
   vec3 k = level * .8 * {_vec(look.LAMP_COLOUR)};
   vec2 h = vec2(cos(ego_pose.z), sin(ego_pose.z)), s = p.xy - ego_pose.xy;
   float x = dot(h, s) - {look.BEAM_X_M:.4f}, y = h.x * s.y - h.y * s.x;
-  float side = clamp(1. - abs(y) / (.30 * max(x, 0.) + 1.2), 0., 1.);
-  float beam = x > 0. ? side * side * clamp(x * .5, 0., 1.) / (1. + x * x / 300.) * clamp(1.6 - p.z / 1.4, .15, 1.) : 0.;
+  float side = clamp(1. - abs(y) / (.42 * max(x, 0.) + 1.6), 0., 1.);
+  float beam = x > 0. ? side * clamp(x * .5, 0., 1.) / (1. + x * x / 300.) * clamp(1.6 - p.z / 1.4, .15, 1.) : 0.;
   return lamps * (k + .75 * beam * {_vec(look.BEAM_COLOUR)});
 }}
 """
@@ -223,17 +223,13 @@ out vec4 o;
 // Where brightness jumps, average along the edge and not across it: stairs become slopes, and detail stays.
 void main() {
   ivec2 q = ivec2(gl_FragCoord.xy), last = textureSize(sharp, 0) - 1;
-  float east = texelFetch(sharp, min(q + ivec2(1, 0), last), 0).a;
-  float west = texelFetch(sharp, max(q - ivec2(1, 0), ivec2(0)), 0).a;
-  float north = texelFetch(sharp, min(q + ivec2(0, 1), last), 0).a;
-  float south = texelFetch(sharp, max(q - ivec2(0, 1), ivec2(0)), 0).a;
-  vec2 slope = vec2(east - west, north - south);
-  float jump = length(slope);
-  vec2 size = vec2(last + 1), at = gl_FragCoord.xy / size, edge = vec2(-slope.y, slope.x) / (jump + 1e-4) / size;
-  vec3 here = texelFetch(sharp, q, 0).rgb, k = here * .25;
-  k += .2 * (texture(sharp, at + .8 * edge).rgb + texture(sharp, at - .8 * edge).rgb);
-  k += .175 * (texture(sharp, at + 2. * edge).rgb + texture(sharp, at - 2. * edge).rgb);
-  o = vec4(mix(here, k, clamp((jump - .06) * 8., 0., 1.)), 1.);
+  vec4 here = texelFetch(sharp, q, 0);
+  vec4 east = texelFetch(sharp, min(q + ivec2(1, 0), last), 0), west = texelFetch(sharp, max(q - ivec2(1, 0), ivec2(0)), 0);
+  vec4 north = texelFetch(sharp, min(q + ivec2(0, 1), last), 0), south = texelFetch(sharp, max(q - ivec2(0, 1), ivec2(0)), 0);
+  vec2 slope = vec2(east.a - west.a, north.a - south.a);
+  float jump = length(slope), upright = slope.x * slope.x / (jump * jump + 1e-6);
+  vec3 beside = mix(east.rgb + west.rgb, north.rgb + south.rgb, upright) * .5;
+  o = vec4(mix(here.rgb, beside, .6 * clamp((jump - .06) * 8., 0., 1.)), 1.);
 }
 """
 

@@ -123,8 +123,8 @@ def lamplight(points: np.ndarray, lamps: np.ndarray, ego_pose: np.ndarray, light
     c, s = np.cos(ego_pose[2]), np.sin(ego_pose[2])
     step = points[:, :2] - ego_pose[:2]
     x, y = c * step[:, 0] + s * step[:, 1] - BEAM_X_M, c * step[:, 1] - s * step[:, 0]
-    side = np.clip(1 - np.abs(y) / (0.30 * np.clip(x, 0.0, None) + 1.2), 0.0, 1.0)
-    beam = np.where(x > 0, side * side * np.clip(x * 0.5, 0.0, 1.0), 0.0)
+    side = np.clip(1 - np.abs(y) / (0.42 * np.clip(x, 0.0, None) + 1.6), 0.0, 1.0)
+    beam = np.where(x > 0, side * np.clip(x * 0.5, 0.0, 1.0), 0.0)
     beam = beam / (1 + x * x / 300.0) * np.clip(1.6 - points[:, 2] / 1.4, 0.15, 1.0)
     return light.lamps * (0.8 * street[:, None] * np.array(LAMP_COLOUR) + 0.75 * beam[:, None] * np.array(BEAM_COLOUR))
 

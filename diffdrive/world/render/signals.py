@@ -15,7 +15,7 @@ import numpy as np
 from diffdrive.geometry import wrap_angle
 from diffdrive.scene import AreaKind, Lane, LightState, TrafficLight
 from diffdrive.world.render.extra import need
-from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
+from diffdrive.world.render.mesh import Material, Mesh, assembled, coloured, joined
 from diffdrive.world.render.shapes import block, cylinder
 from diffdrive.world.render.surfaces import lane_entry, off_road
 from diffdrive.world.render.town import Town
@@ -34,11 +34,12 @@ _LAMPS = (
 def signals_mesh(town: Town, lights: Sequence[TrafficLight]) -> Mesh:
     """Masts, posts and lamps of all lights whose connector is in the town's map, in the town frame."""
     states = {light.lane_id: light.state for light in lights}
-    parts = []
-    for structure, heads in _layout(town, tuple(sorted(states))):
-        parts.append(structure)
-        parts += [_head(states[lane_id]).placed(pose, z=z) for lane_id, pose, z in heads]
-    return joined(parts)
+    structures, heads, places = [], [], []
+    for structure, lamps in _layout(town, tuple(sorted(states))):
+        structures.append(structure)
+        heads += [_head(states[lane_id]) for lane_id, _, _ in lamps]
+        places += [[*pose, z] for _, pose, z in lamps]
+    return joined([*structures, assembled(heads, np.array(places).reshape(-1, 4))])
 
 
 _Heads = tuple[tuple[str, np.ndarray, float], ...]

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from diffdrive.scene import AreaKind, Lane, TrafficLight, VectorMap
-from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
+from diffdrive.world.render.mesh import Material, Mesh, assembled, coloured, joined
 from diffdrive.world.render.shapes import cylinder
 from diffdrive.world.render.surfaces import Footprint, lane_entry, lane_exit, off_road
 
@@ -65,7 +65,8 @@ def stop_signs(places: Sequence[StopPlace], lights: Sequence[TrafficLight], ego_
     governed = {light.lane_id for light in lights}
     reach = STOP_SIGN_REACH_M
     near = [place for place in places if np.hypot(place.pose[0] - ego_pose[0], place.pose[1] - ego_pose[1]) < reach]
-    return joined([_stop_sign().placed(np.array(place.pose)) for place in near if not governed & place.lane_ids])
+    poses = [[*place.pose, 0.0] for place in near if not governed & place.lane_ids]
+    return assembled([_stop_sign()] * len(poses), np.array(poses).reshape(-1, 4))
 
 
 def stop_places(local_map: VectorMap, area: Footprint) -> tuple[StopPlace, ...]:

@@ -25,6 +25,7 @@ _LEAVES = (
     ((0.30, 0.17, 0.03), (0.34, 0.09, 0.03), (0.22, 0.19, 0.04), (0.12, 0.16, 0.04)),
     ((0.22, 0.13, 0.06), (0.26, 0.16, 0.05), (0.15, 0.11, 0.06), (0.08, 0.12, 0.04)),
 )
+_SEASONS = (0.25, 0.4, 0.22, 0.13)
 _GRASS = ((0.11, 0.20, 0.05), (0.13, 0.19, 0.06), (0.17, 0.17, 0.06), (0.18, 0.15, 0.07))
 
 
@@ -90,7 +91,7 @@ def style_of(seed: int) -> Style:
     families = rng.permutation(len(_WALLS))[: rng.integers(2, 4)]
     walls = np.concatenate([np.array(_WALLS[k]) for k in families])
     walls = np.clip(walls * rng.uniform(0.85, 1.12, (len(walls), 1)) * rng.uniform(0.94, 1.06, 3), 0.03, 0.72)
-    season = int(rng.integers(len(_LEAVES)))
+    season = int(rng.choice(len(_LEAVES), p=_SEASONS))
     tone = rng.uniform(0.6, 1.55)
     warmth = rng.uniform(-0.06, 0.06)
     return Style(

@@ -79,7 +79,7 @@ def surfaces_mesh(local_map: VectorMap, area: Footprint, style: Style) -> Mesh:
         coloured(_flat(area.drivable, 0.0), Material.ASPHALT, style.asphalt),
         coloured(_flat(area.walkway, CURB_M), Material.PAVING, style.paving),
     ]
-    for ring in _rings(area.walkway):
+    for ring in _rings(area.walkway.simplify(0.06)):
         parts.append(coloured(wall(ring, GROUND_Z, CURB_M), Material.MATTE, CURB))
         # The step is low; a row of pale stones shows where it is.
         stones = ribbon(ring, CURB_STONE_M, CURB_M + 0.004, CURB_STONE_M / 2)

@@ -160,8 +160,10 @@ def _wheels(radius: float, width: float, axles: tuple[float, ...]) -> list[Mesh]
     for x in axles:
         for side in (1.0, -1.0):
             y = side * (width / 2 - thick / 2 - 0.015)
-            parts.append(coloured(wheel(radius, thick, (x, y)), Material.MATTE, TYRE))
-            parts.append(coloured(wheel(radius * 0.55, thick + 0.024, (x, y), 6) + [0, 0, radius * 0.45], Material.MATTE, HUB))
+            # Treads and the two sides; of the hub the side that is seen.
+            parts.append(coloured(wheel(radius, thick, (x, y), 9), Material.MATTE, TYRE))
+            hub = wheel(radius * 0.55, thick + 0.024, (x, y), 6)[-8:] + [0, 0, radius * 0.45]
+            parts.append(coloured(hub[:4] if side * hub[0, 0, 1] > side * hub[-1, 0, 1] else hub[4:], Material.MATTE, HUB))
     return parts
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from diffdrive.contracts import InputError
 from diffdrive.world.roads import Approach, RoadNetwork
+from diffdrive.world.traffic.cycling import cycling_streets
 from diffdrive.world.traffic.road_users import CYCLISTS, DRIVERS, ROAD_USERS, WALKERS, RoadUser
 
 FILLING_SHARE = 0.7
@@ -35,7 +36,7 @@ class DemandLevel(enum.Enum):
     BUSY = "busy"
 
 
-CAR_FACTORS = {DemandLevel.QUIET: 0.5, DemandLevel.NORMAL: 1.0, DemandLevel.BUSY: 1.25}
+CAR_FACTORS = {DemandLevel.QUIET: 0.5, DemandLevel.NORMAL: 1.0, DemandLevel.BUSY: 1.2}
 """Of the number of cars. More than this, and whole towns come to a halt."""
 
 WALKER_FACTORS = {DemandLevel.QUIET: 0.4, DemandLevel.NORMAL: 1.0, DemandLevel.BUSY: 1.6}
@@ -59,7 +60,7 @@ class TrafficConfig:
     bicycles_per_km: float = 4.0
     """Of one direction of a street."""
 
-    walkers_per_km: float = 48.0
+    walkers_per_km: float = 56.0
     """Likewise."""
 
     quiet_share: float = 0.2
@@ -134,7 +135,9 @@ def _drives(network: RoadNetwork, rng: np.random.Generator, config: TrafficConfi
 
 
 def _rides(network: RoadNetwork, rng: np.random.Generator, config: TrafficConfig, count: int) -> list[Trip]:
-    edges = [a for a in network.approaches.values() if a.is_trip_end]
+    edges = [network.approaches[name] for name in cycling_streets(network) if network.approaches[name].is_trip_end]
+    if len(edges) < 2:
+        return []
     places, weights = _places(network, edges), np.ones(len(edges))
     trips = []
     for number in range(count):
@@ -189,11 +192,12 @@ def _tour(
     edges: Sequence[Approach], places: np.ndarray, weights: np.ndarray, rng: np.random.Generator, length_m: float
 ) -> list[str]:
     """Streets to visit in turn, at least ``length_m`` of way altogether (as the crow flies, so rather more on the road)."""
-    stop = int(rng.choice(len(edges), p=weights / weights.sum()))
-    tour, way = [stop], 0.0
-    # Streets that lie in one place would make the way no longer, ever.
-    while way < length_m and len(tour) < 60:
-        stop = int(rng.choice(len(edges), p=weights / weights.sum()))
+    share = weights / weights.sum()
+    tour, way = [int(rng.choice(len(edges), p=share))], 0.0
+    # Streets that lie in one place make the way no longer, ever: there is an end to the patience.
+    for stop in rng.choice(len(edges), 120, p=share).tolist():
+        if way >= length_m:
+            break
         if stop != tour[-1]:
             way += float(np.hypot(*(places[stop] - places[tour[-1]])))
             tour.append(stop)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diffdrive.geometry import Polyline
+from diffdrive.geometry import Polyline, wrap_angle
 from diffdrive.scene import AgentKind
 from diffdrive.world.roads import RoadNetwork
 from diffdrive.world.traffic.recording import Track
@@ -16,7 +16,11 @@ EMPTY_SPACE_M = 5.8
 GAPS_M = (0.7, 1.5)
 """Between the bumpers of neighbours, least and greatest."""
 
-CLEAR_OF_JUNCTION_M = 12.0
+CLEAR_OF_JUNCTION_M = 14.0
+MAX_BEND = 0.12
+"""Of the street within ``BEND_REACH_M`` of a space, rad: in a sharper one a parked car is straight ahead of who drives by."""
+
+BEND_REACH_M = 12.0
 
 
 def parked_cars(network: RoadNetwork, seed: int, occupancy: float, steps: int) -> tuple[Track, ...]:
@@ -28,6 +32,8 @@ def parked_cars(network: RoadNetwork, seed: int, occupancy: float, steps: int) -
             continue
         strip = Polyline(approach.parking_strip)
         for name, arc in _row(strip.length, occupancy, rng):
+            if _bend(strip, arc) > MAX_BEND:
+                continue
             across, turn = rng.uniform(-0.1, 0.1), rng.normal(0.0, 0.012)
             pose = strip.interpolate(arc) + [0.0, 0.0, turn]
             pose[:2] += across * np.array([-np.sin(pose[2]), np.cos(pose[2])])
@@ -58,3 +64,8 @@ def _row(length_m: float, occupancy: float, rng: np.random.Generator) -> Iterato
         if is_taken:
             yield name, front + body / 2
         front += gap + (body if is_taken else EMPTY_SPACE_M)
+
+
+def _bend(strip: Polyline, arc: float) -> float:
+    around = strip.interpolate(np.array([arc - BEND_REACH_M, arc, arc + BEND_REACH_M]))[:, 2]
+    return float(np.abs(wrap_angle(around - around[1])).max())

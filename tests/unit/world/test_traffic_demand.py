@@ -7,14 +7,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from straight_network import STREET_M, network
+from straight_network import STREET_M, lane, network
 
 from diffdrive.contracts import InputError
 from diffdrive.geometry import box_corners
-from diffdrive.scene import AgentKind
+from diffdrive.scene import AgentKind, VectorMap
 from diffdrive.vehicle import PACIFICA
 from diffdrive.world.roads import RoadNetwork
 from diffdrive.world.traffic import TrafficConfig, demand_xml
+from diffdrive.world.traffic.cycling import cycling_streets
 from diffdrive.world.traffic.demand import DemandLevel, demand_level
 from diffdrive.world.traffic.road_users import CYCLISTS, DRIVERS, EGO_TYPE, ROAD_USERS, WALKERS
 from diffdrive.world.traffic.standing import CLEAR_OF_JUNCTION_M, parked_cars
@@ -75,8 +76,20 @@ def test_nobody_ends_in_a_roundabout_and_only_cars_take_the_expressway() -> None
         }
         for kind in "vb"
     }
-    assert stops["v"] == {"e0", "e1"} and stops["b"] <= {"e0"}
+    assert stops["v"] == {"e0", "e1"} and not stops["b"]
     assert {name for trip in root.iter("personTrip") for name in (trip.get("from"), trip.get("to"))} == {"e0"}
+
+
+def test_bicycles_stay_where_they_can_ride_to_and_fro() -> None:
+    town = network()
+    lanes = list(town.vector_map.lanes)
+    # A way back from the second street to the first; from the third there is none.
+    back = replace(lane("back", np.zeros(2), np.array([0.0, 9.0]), ("00",)), intersection_id="9")
+    lanes = [replace(item, successor_ids=("back", *item.successor_ids)) if item.lane_id == "11" else item for item in lanes]
+    town = replace(town, vector_map=VectorMap(lanes=(*lanes, back)))
+    assert cycling_streets(town) == ("e0", "e1")
+    closed = dict(town.approaches) | {"e1": replace(town.approaches["e1"], is_expressway=True)}
+    assert len(cycling_streets(replace(town, approaches=closed))) == 1
 
 
 def test_road_users_are_of_many_bodies_and_manners() -> None:
@@ -102,6 +115,16 @@ def test_parked_cars_fit_their_strip_and_each_other() -> None:
     assert (low[1:] > high[:-1] + 0.5).all()
     assert low.min() > CLEAR_OF_JUNCTION_M - 0.5 and high.max() < STREET_M - CLEAR_OF_JUNCTION_M + 0.5
     assert all(np.ptp(car.poses, axis=0).max() == 0.0 for car in cars)
+
+
+def test_nobody_parks_in_a_sharp_bend() -> None:
+    angle = np.linspace(0.0, np.pi / 2, 60)
+    bend = 60.0 * np.column_stack([np.sin(angle), 1.0 - np.cos(angle)])
+    town = network()
+    streets = dict(town.approaches) | {"e0": replace(town.approaches["e0"], parking_strip=bend)}
+    assert not parked_cars(replace(town, approaches=streets), 5, occupancy=1.0, steps=1)
+    wide = dict(streets) | {"e0": replace(streets["e0"], parking_strip=5.0 * bend)}
+    assert parked_cars(replace(town, approaches=wide), 5, occupancy=1.0, steps=1)
 
 
 def test_occupancy_is_the_share_of_taken_spaces() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
 from diffdrive.contracts import InputError
@@ -67,9 +67,10 @@ def render(source: WorldSource, tokens: Sequence[str], *, workers: int = 1) -> I
 def _set_to_work(crew: dict[Connection, RenderWorker], queue: _Queue, workers: int, source: WorldSource) -> list[RenderWorker]:
     """Give everybody a chunk, as long as there are some; those who have answered. Empty when all is done."""
     for worker in crew.values():
-        if not worker.tokens and (chunk := queue.take(worker.location)):
+        others = {other.location for other in crew.values() if other is not worker}
+        if not worker.tokens and (chunk := queue.take(worker.location, others)):
             worker.give(*chunk)
-    while len(crew) < workers and (chunk := queue.take(None)):
+    while len(crew) < workers and (chunk := queue.take("", {worker.location for worker in crew.values()})):
         worker = RenderWorker(source)
         worker.give(*chunk)
         crew[worker.pipe] = worker
@@ -89,12 +90,12 @@ class _Queue:
             logs.setdefault((info.location, info.log_name), []).append(token)
         self._waiting = [(location, deque(chunk)) for (location, _), chunk in logs.items()]
 
-    def take(self, location: str | None) -> tuple[str, deque[str]] | None:
-        """A chunk of the town ``location``, or of the one with most chunks left; None where nothing waits."""
+    def take(self, location: str, others: Collection[str]) -> tuple[str, deque[str]] | None:
+        """A chunk of the town ``location``; else of one that is none of the ``others``; else of any. None where none waits."""
         if not self._waiting:
             return None
         left = Counter(place for place, _ in self._waiting)
-        wanted = location if location in left else left.most_common(1)[0][0]
+        wanted = min(left, key=lambda place: (place != location, place in others, -left[place]))
         return self._waiting.pop(next(k for k, (place, _) in enumerate(self._waiting) if place == wanted))
 
     def put(self, location: str, tokens: deque[str]) -> None:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffdrive.geometry import points_in_box
 from diffdrive.scene import LidarSweep
 from diffdrive.vehicle import PACIFICA, VehicleDimensions
 from diffdrive.world.conditions import NOON, Conditions, Light
-from diffdrive.world.render.lidar_rig import NUPLAN_LIDAR, LidarRig, Motion, lines
+from diffdrive.world.render.lidar_rig import NUPLAN_LIDAR, LidarRig, Motion, along, lines, placed
 from diffdrive.world.render.mesh import Material
 from diffdrive.world.render.rays import Hits, Stage
 
@@ -75,22 +74,29 @@ def scan(
 
     ``rng`` draws the errors; the ego itself is never hit.
     """
-    motion = motion or Motion()
-    origins, directions = lines(rig, motion, ego_pose)
-    hits = stage.cast(origins, directions, reach_m=rig.range_m)
+    origins, directions = lines(rig, motion or Motion())
+    towards = placed(directions, ego_pose, are_points=False)
+    hits = stage.cast(placed(origins, ego_pose, are_points=True), towards, reach_m=rig.range_m)
     # Errors are drawn for every ray, hit or not: one body more in the scene leaves all other points as they were.
     error = np.clip(rng.standard_normal(rig.num_rays, dtype=np.float32), -4, 4) * np.float32(rig.noise_m)
     luck = rng.random(rig.num_rays, dtype=np.float32)
     rows = np.flatnonzero(hits.is_hit)
-    rows = rows[luck[rows] < _answers(stage, hits, rows, directions, rig, conditions)]
+    rows = rows[luck[rows] < _answers(stage, hits, rows, towards, rig, conditions)]
     most = int(rig.range_m / rig.step_m)
     steps = np.clip(np.round((hits.distances[rows] + error[rows]) / np.float32(rig.step_m)), 1, most).astype(np.uint16)
-    origins, directions = lines(rig, motion, np.zeros(3))
-    points = origins[rows] + directions[rows] * (steps.astype(np.float32) * np.float32(rig.step_m))[:, None]
-    kept = ~(points_in_box(points[:, :2], dimensions.boxes(np.zeros(3))) & (points[:, 2] < dimensions.height))
+    points = along(rig, origins, directions, rows, steps)
+    kept = ~_is_own(points, dimensions)
+    rows = rows[kept]
     said = np.zeros(rig.num_rays, dtype=np.uint16)
-    said[rows[kept]] = steps[kept]
-    return Sweep(sweep=LidarSweep(points=points[kept]), objects=hits.objects[rows[kept]], steps=said)
+    said[rows] = steps[kept]
+    return Sweep(sweep=LidarSweep(points=points[kept]), objects=hits.objects[rows], steps=said)
+
+
+def _is_own(points: np.ndarray, dimensions: VehicleDimensions) -> np.ndarray:
+    """[N] whether points [N, 3] of the ego frame lie on or below the ego itself."""
+    x, _, _, length, width = dimensions.boxes(np.zeros(3))
+    near = np.abs(points - np.array([x, 0, 0], dtype=np.float32)) <= np.array([length / 2, width / 2, np.inf], np.float32)
+    return near[:, 0] & near[:, 1] & (points[:, 2] < dimensions.height)
 
 
 def _answers(
@@ -98,7 +104,7 @@ def _answers(
 ) -> np.ndarray:
     """[R] how likely the rays with indices ``rows``, which hit something, bring a return."""
     normals, materials = stage.facing(hits, rows)
-    facing = np.abs(np.einsum("rk,rk->r", normals, directions[rows]))
+    facing = np.abs(np.einsum("rk,rk->r", normals, np.take(directions, rows, axis=0)))
     distances = hits.distances[rows]
     is_wet = conditions.light is Light.RAIN
     strength = _reflectivities(is_wet)[materials] * facing / np.maximum(distances, 1.0) ** 2

@@ -87,71 +87,61 @@ class Motion:
         return positions * times[:, None], headings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rays:
-    """All N rays of a rig in the car's own frame; K columns of rays share an azimuth and so a time."""
-
-    origins: np.ndarray
-    """[N, 3] float32"""
-
-    directions: np.ndarray
-    """[N, 3] unit vectors, float32."""
-
-    columns: np.ndarray
-    """[N] column of each ray."""
-
-    times: np.ndarray
-    """[K] seconds, from minus ``period_s`` up to zero, the frame's time."""
-
-
-def lines(rig: LidarRig, motion: Motion, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Origins and unit directions of all rays, [N, 3] float32 each, where the ego's pose at the frame's time is ``pose`` [3].
+def lines(rig: LidarRig, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Origins and unit directions of all rays, [N, 3] float32 each, in the ego frame of the frame's time.
 
     Rays go spinner by spinner, elevation by elevation, azimuth by azimuth.
     """
-    rays = _rays(rig)
-    positions, headings = motion.poses(rays.times)
-    c, s = np.cos(pose[2]), np.sin(pose[2])
-    positions = positions @ np.array([[c, s], [-s, c]]) + pose[:2]
-    headings = headings + pose[2]
-    cos, sin = (values.astype(np.float32)[rays.columns] for values in (np.cos(headings), np.sin(headings)))
-    origins, directions = np.empty_like(rays.origins), np.empty_like(rays.directions)
-    for turned, own in ((origins, rays.origins), (directions, rays.directions)):
-        turned[:, 0] = cos * own[:, 0] - sin * own[:, 1]
-        turned[:, 1] = sin * own[:, 0] + cos * own[:, 1]
-        turned[:, 2] = own[:, 2]
-    origins[:, :2] += positions.astype(np.float32)[rays.columns]
+    origins, directions = np.empty((2, rig.num_rays, 3), dtype=np.float32)
+    first = 0
+    for spinner in rig.spinners:
+        # A column of rays shares an azimuth and so a time.
+        positions, headings = motion.poses(rig.period_s * (spinner.azimuths / (2 * np.pi) - 0.5))
+        cos, sin = np.cos(headings).astype(np.float32), np.sin(headings).astype(np.float32)
+        own = _directions(spinner)
+        last = first + len(own) * spinner.num_azimuths
+        turned, start = (v[first:last].reshape(len(own), spinner.num_azimuths, 3) for v in (directions, origins))
+        turned[..., 0] = cos * own[..., 0] - sin * own[..., 1]
+        turned[..., 1] = sin * own[..., 0] + cos * own[..., 1]
+        turned[..., 2] = own[..., 2]
+        x, y, start[..., 2] = spinner.position
+        start[..., 0] = positions[:, 0] + cos * x - sin * y
+        start[..., 1] = positions[:, 1] + sin * x + cos * y
+        first = last
     return origins, directions
+
+
+def placed(vectors: np.ndarray, pose: np.ndarray, *, are_points: bool) -> np.ndarray:
+    """Points or directions [N, 3] of the ego frame in the frame in which the ego's pose is ``pose`` [3], float32."""
+    c, s = np.float32(np.cos(pose[2])), np.float32(np.sin(pose[2]))
+    moved = np.empty_like(vectors)
+    moved[:, 0] = c * vectors[:, 0] - s * vectors[:, 1]
+    moved[:, 1] = s * vectors[:, 0] + c * vectors[:, 1]
+    moved[:, 2] = vectors[:, 2]
+    if are_points:
+        moved[:, :2] += pose[:2].astype(np.float32)
+    return moved
 
 
 def points_from_steps(rig: LidarRig, motion: Motion, steps: np.ndarray) -> np.ndarray:
     """Points [returns, 3] in the ego frame, metres, float32, of distances [N] in whole steps, zero where nothing came back."""
-    kept = np.flatnonzero(steps)
-    origins, directions = lines(rig, motion, np.zeros(3))
-    distances = steps[kept].astype(np.float32) * np.float32(rig.step_m)
-    points: np.ndarray = origins[kept] + directions[kept] * distances[:, None]
+    return along(rig, *lines(rig, motion), np.flatnonzero(steps), steps[steps > 0])
+
+
+def along(rig: LidarRig, origins: np.ndarray, directions: np.ndarray, rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Points [R, 3] on the rays with indices ``rows``, ``steps`` [R] whole steps from their origins, float32."""
+    points = np.take(directions, rows, axis=0)
+    points *= (steps.astype(np.float32) * np.float32(rig.step_m))[:, None]
+    points += np.take(origins, rows, axis=0)
     return points
 
 
-@lru_cache(maxsize=4)
-def _rays(rig: LidarRig) -> _Rays:
-    origins, directions, columns, times = [], [], [], []
-    first = 0
-    for spinner in rig.spinners:
-        azimuth, elevation = np.meshgrid(spinner.azimuths, np.deg2rad(spinner.elevations_deg))
-        level = np.cos(elevation)
-        ray = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], axis=-1).reshape(-1, 3)
-        directions.append(ray)
-        origins.append(np.broadcast_to(spinner.position, ray.shape))
-        columns.append(np.tile(np.arange(first, first + spinner.num_azimuths), len(spinner.elevations_deg)))
-        times.append(rig.period_s * (spinner.azimuths / (2 * np.pi) - 0.5))
-        first += spinner.num_azimuths
-    return _Rays(
-        origins=np.concatenate(origins).astype(np.float32),
-        directions=np.concatenate(directions).astype(np.float32),
-        columns=np.concatenate(columns),
-        times=np.concatenate(times),
-    )
+@lru_cache(maxsize=64)
+def _directions(spinner: Spinner) -> np.ndarray:
+    """[elevations, azimuths, 3] unit vectors in the ego frame, float32."""
+    azimuth, elevation = np.meshgrid(spinner.azimuths, np.deg2rad(spinner.elevations_deg))
+    level = np.cos(elevation)
+    return np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], axis=-1).astype(np.float32)
 
 
 def _elevations(*bands: tuple[float, float, int]) -> tuple[float, ...]:

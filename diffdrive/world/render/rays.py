@@ -82,7 +82,8 @@ class Stage:
     def facing(self, hits: Hits, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Normals [R, 3] and materials [R] at the hits with indices ``rows``."""
         triangles, is_moving = hits.triangles[rows], hits.is_moving[rows]
-        normals, materials = self.town.normals[triangles * ~is_moving], self.town.mesh.materials[triangles * ~is_moving]
+        static = np.where(is_moving, 0, triangles)
+        normals, materials = np.take(self.town.normals, static, axis=0), np.take(self.town.mesh.materials, static)
         normals[is_moving] = self.moving.normals[triangles[is_moving]]
         materials[is_moving] = self.moving.mesh.materials[triangles[is_moving]]
         return normals, materials

@@ -132,12 +132,12 @@ def test_far_world_coordinates_do_not_blur_the_sweep(town: Town, rays: TownRays)
 
 def test_each_ray_starts_where_its_sensor_was_at_its_time(town: Town) -> None:
     roof = replace(NUPLAN_LIDAR, spinners=NUPLAN_LIDAR.spinners[:1])
-    origins, directions = lines(roof, Motion(forward=10.0), np.zeros(3))
+    origins, directions = lines(roof, Motion(forward=10.0))
     azimuths = np.arctan2(directions[:, 1], directions[:, 0])
     when = 0.1 * (azimuths / (2 * np.pi) - 0.5)
     np.testing.assert_allclose(origins[:, 0], 1.3 + 10.0 * when, atol=1e-4)
     assert origins[:, 0].min() < 0.31 and origins[:, 0].max() > 1.29
-    standing, straight = lines(roof, Motion(), np.zeros(3))
+    standing, straight = lines(roof, Motion())
     assert np.ptp(standing, axis=0).max() == 0.0
     np.testing.assert_array_equal(directions, straight)
 

@@ -11,13 +11,13 @@ from diffdrive.contracts import InputError
 class EventConfig:
     """Rates of scripted events; 0 means none."""
 
-    jaywalkers_per_km: float = 1.6
+    jaywalkers_per_km: float = 2.5
     """People who wait in mid-block to cross, for a kilometre of two-way street."""
 
-    double_parked_per_km: float = 0.8
+    double_parked_per_km: float = 1.4
     """Standing vehicles that block the only lane of a direction, for a kilometre of two-way street."""
 
-    work_zones_per_km: float = 0.5
+    work_zones_per_km: float = 1.0
     """Road works that block the only lane of a direction, for a kilometre of two-way street."""
 
     hard_brake_share: float = 0.5

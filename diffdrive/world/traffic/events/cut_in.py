@@ -111,7 +111,7 @@ class CutInScript:
             gap = other.tail - ego.position
             if not LEAST_GAP_M < gap < SIGHT_M or not _are_neighbours(ego, other):
                 continue
-            is_fit = other.is_wide and not other.is_ego and other.speed > LEAST_SPEED
+            is_fit = other.may_act and other.speed > LEAST_SPEED
             if is_fit and _is_clear(streets, ego, other):
                 return other
         return None

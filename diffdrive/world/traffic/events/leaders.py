@@ -59,7 +59,7 @@ class HardBrakeScript:
     def step(self, streets: Streets, reins: Reins) -> None:
         for ego in self._chosen.update(streets):
             leader = streets.leader(ego)
-            if leader is None or not leader.is_wide or ego.edge_id.startswith(":"):
+            if leader is None or not leader.may_act or ego.edge_id.startswith(":"):
                 continue
             if reins.is_held(ego.name):
                 continue
@@ -132,7 +132,7 @@ class StopAndGoScript:
     def step(self, streets: Streets, reins: Reins) -> None:
         for ego in self._chosen.update(streets):
             leader = streets.leader(ego)
-            if leader is None or not leader.is_wide or ego.edge_id.startswith(":"):
+            if leader is None or not leader.may_act or ego.edge_id.startswith(":"):
                 continue
             is_apt = min(leader.speed, ego.speed) > self.FAST and leader.tail - ego.position < self.GAP_M
             if is_apt and reins.cast(leader):

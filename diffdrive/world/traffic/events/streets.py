@@ -42,9 +42,9 @@ class Car:
         return self.type_name.startswith("ego")
 
     @property
-    def is_wide(self) -> bool:
-        """Whether it has four wheels or more: nobody can pass it in its lane."""
-        return self.length > 3.0
+    def may_act(self) -> bool:
+        """Whether it may misbehave: a car that nobody passes within its lane, and not one that is taken as an example."""
+        return self.length > 3.0 and not self.is_ego
 
     @property
     def tail(self) -> float:

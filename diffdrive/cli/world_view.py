@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 FRAME_S = 0.1
 SENSOR_S = 0.5
+SCENES_US = 500_000
+"""Between the scenes that have tags."""
+
 HISTORY_S = 0.5
 """What planners need to know of the past."""
 
@@ -163,14 +167,15 @@ def _planner(word: str) -> tuple[Callable[[Scene], PlanOverlay], bool]:
 
 
 def _notes(root: Path, source: Arrow123dSource | WorldSource, name: str) -> Callable[[Scene], str]:
-    """Where, how fast, under which light, and which scripted events are on, as Markdown."""
+    """Where, how fast, under which light, the tags of the benchmark and which scripted events are on, as Markdown."""
     from diffdrive.world.conditions import conditions_of
     from diffdrive.world.manifest import manifest_path, read_manifest
 
     info = source.info(source.tokens[0])
-    manifest = manifest_path(root, info.location)
-    events = read_manifest(manifest).get("events", {}).get(name, []) if manifest.is_file() else []
-    light = conditions_of(name).light.value
+    path = manifest_path(root, info.location)
+    town = read_manifest(path) if path.is_file() else {}
+    events = town.get("events", {}).get(name, [])
+    light, tags = conditions_of(name).light.value, _tags(root, name, town)
 
     def note(scene: Scene) -> str:
         ego = scene.observation.ego
@@ -178,8 +183,35 @@ def _notes(root: Path, source: Arrow123dSource | WorldSource, name: str) -> Call
         lines = [
             f"**{name}** in {info.location}",
             f"{ego.speed:.1f} m/s, command: {scene.observation.command.name.lower()}, light when rendered: {light}",
+            tags(scene.token),
             *(f"**{event['kind'].replace('_', ' ')}**" for event in on),
         ]
-        return "\n\n".join(lines)
+        return "\n\n".join(line for line in lines if line)
 
     return note
+
+
+def _tags(root: Path, name: str, town: Mapping[str, Any]) -> Callable[[str], str]:
+    """What the benchmark says of the scene that began last; nothing before the first one and after the last one."""
+    from diffdrive.benchmark.candidates import script_of
+    from diffdrive.benchmark.tags import tag_scene
+    from diffdrive.scene import Modality
+    from diffdrive.sources import Arrow123dSource
+
+    scenes = Arrow123dSource(root, logs=[name])
+    starts = {scenes.info(token).timestamp_us: token for token in scenes.tokens}
+    script = script_of(town, name)
+    if not starts or not {Modality.AGENTS, Modality.MAP} <= scenes.modalities:
+        return lambda token: ""
+
+    @lru_cache(maxsize=1)
+    def words(begun: str) -> str:
+        tags = tag_scene(scenes.load(begun, sensors=False), script)
+        return ", ".join([tags.manoeuvre.value, tags.density.value, *(event.value for event in tags.events)]).replace("_", " ")
+
+    def now(token: str) -> str:
+        time_us = int(token.rpartition("-")[2])
+        begun = max((start for start in starts if start <= time_us), default=None)
+        return "" if begun is None or time_us - begun >= SCENES_US else words(starts[begun])
+
+    return now

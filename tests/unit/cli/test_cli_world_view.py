@@ -37,6 +37,10 @@ def test_a_recording_has_every_frame_and_the_plans(
     plans = sum(c.num_rows for c in chunks if c.entity_path == "/world/plan/chosen")
     assert plans == 16
     assert not any("ego/f0" in c.entity_path for c in chunks)
+    notes = [row["TextDocument:text"][0] for c in chunks if c.entity_path == "/note" for row in c.to_record_batch().to_pylist()]
+    assert all("**bend** in hand" in note and "light when rendered" in note for note in notes)
+    # Scenes, and so their tags, begin from 1.5 s to 4 s; the last one counts for half a second.
+    assert sum("quiet" in note for note in notes) == 30
 
 
 def test_sensors_of_the_log_come_every_half_second(small_root: Path, tmp_path: Path) -> None:

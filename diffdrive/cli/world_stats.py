@@ -66,9 +66,8 @@ def run_stats(args: argparse.Namespace) -> int:
     print(statistics_text(benchmark))
     if args.draw is not None:
         from diffdrive.benchmark.chart import draw_benchmark
-        from diffdrive.viz import save_figure
 
-        print(f"\nwrote {save_figure(draw_benchmark(benchmark), args.draw)}")
+        print(f"\nwrote {draw_benchmark(benchmark, args.draw)}")
     return 0
 
 

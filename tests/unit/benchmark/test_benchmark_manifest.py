@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from benchmark_data import random_candidates
 
-from diffdrive.benchmark.chart import draw_benchmark
 from diffdrive.benchmark.choice import choose
 from diffdrive.benchmark.config import SPLITS, BenchmarkConfig, split_called
 from diffdrive.benchmark.data import check_generator, check_town, tokens_in
@@ -130,11 +129,17 @@ def test_statistics_count_every_scene_once_and_events_as_often_as_they_occur(ben
     assert any(line.split()[:2] == ["blind", f"{mean:.1f}"] for line in text.splitlines())
 
 
-def test_the_picture_has_a_row_for_every_tag(benchmark: Benchmark) -> None:
+def test_the_picture_has_a_row_for_every_tag(benchmark: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
-    left, right = draw_benchmark(benchmark).axes
+    from diffdrive.benchmark import chart
+    from diffdrive.viz.tag_chart import draw_tags
+
+    drawn = []
+    monkeypatch.setattr(chart, "draw_tags", lambda *rows, **words: drawn.append(draw_tags(*rows, **words)) or drawn[0])
+    assert chart.draw_benchmark(benchmark, tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+    left, right = drawn[0].axes
     assert len(left.get_yticks()) == 1 + sum(len(words) for words in TAGS.values())
-    lengths = [round(bar.get_width()) for bar in left.patches]
+    lengths = [round(bar.get_width()) for bar in left.patches[1:]]
     assert lengths == [count for kind in TAGS for count in counts(benchmark, kind).values()]
     assert right.get_xlabel() == "mean PDMS, percent"
 
@@ -171,3 +176,9 @@ def test_shipped_manifests_meet_their_rules(name: str) -> None:
     assert sum(scores["constant_turn_rate"]) / count <= found.rules.max_mean_constant_turn_rate + rounding
     assert sum(scores["blind"]) / count <= found.rules.max_mean_blind + rounding
     assert sum(score > 0.8 for score in scores["constant_velocity"]) <= 0.10 * count
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_page_about_the_benchmark_was_written_from_the_shipped_manifests(name: str) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "benchmark.md"
+    assert statistics_text(load_benchmark(name)) in page.read_text(), "run python tools/write_benchmark_docs.py"

@@ -29,6 +29,9 @@ SOLID_BEFORE_STOP_M = 20.0
 MIN_AREA_M2 = 0.5
 SLIVER_M = 0.3
 BEND_GAP_M = 2.0
+BEND_ROOM_M = 0.6
+"""Roads are wider in a bend: long vehicles need it."""
+
 GUTTER_M = 0.5
 """Between the outermost lane and the kerb. Lanes of 3.5 m leave a car of 2.3 m little room to swing wide after a turn."""
 
@@ -216,7 +219,7 @@ def _junction_pieces(net: Any, lanes: tuple[Lane, ...], junctions: Mapping[str, 
         # Between two pieces of pavement a sliver of the junction may be left, which is no road.
         core = core.difference(walking).buffer(-SLIVER_M).buffer(SLIVER_M)
         if _is_bend(node):
-            core = core.intersection(unary_union(bands[name]).buffer(beside + BEND_GAP_M).buffer(-BEND_GAP_M))
+            core = core.intersection(unary_union(bands[name]).buffer(beside + BEND_ROOM_M + BEND_GAP_M).buffer(-BEND_GAP_M))
         union = unary_union([core, *(band.buffer(beside) for band in bands.get(name, []))]).buffer(0.3).buffer(-0.25)
         if parts := _polygons(union):
             pieces[name] = parts

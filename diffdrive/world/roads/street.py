@@ -55,7 +55,9 @@ class Street:
 
     @property
     def lane_width(self) -> float:
-        return _LANE_WIDTHS.get(self.kind, 3.5)
+        # The one lane of a one-way street has kerbs on both sides.
+        narrow = self.kind is StreetKind.MINOR and self.is_one_way and self.lanes == 1
+        return 4.2 if narrow else _LANE_WIDTHS.get(self.kind, 3.5)
 
     @property
     def is_one_way(self) -> bool:

@@ -12,8 +12,12 @@ from diffdrive.configuration import build
 from diffdrive.contracts import InputError
 from diffdrive.geometry import Polyline
 from diffdrive.log123d.read import LogReader
-from diffdrive.scene import AreaKind, LightState, VectorMap
-from diffdrive.world.generate import WorldConfig, generate_town, simulate_town
+from diffdrive.scene import AgentKind, AreaKind, LightState, VectorMap
+from diffdrive.vehicle import PACIFICA
+from diffdrive.world import generate
+from diffdrive.world.events import EventKind
+from diffdrive.world.generate import WorldConfig, generate_town, generate_world, simulate_town
+from diffdrive.world.plausibility import boxes_overlap
 
 pytestmark = [
     pytest.mark.skipif(
@@ -114,7 +118,9 @@ def test_ego_begins_on_its_planned_route(logs: list[LogReader]) -> None:
 def test_written_again_it_is_the_same_to_the_bit(
     config: WorldConfig, logs: list[LogReader], root: Path, tmp_path: Path
 ) -> None:
-    generate_town(SEED, config, tmp_path, split="val")
+    first_time = json.loads((root / "manifests" / "town8001.json").read_text())
+    second_time = generate_town(SEED, config, tmp_path, split="val")
+    assert all(first_time[name] == second_time[name] for name in ("content", "events", "manoeuvres", "demand"))
     again = [LogReader(folder, tmp_path) for folder in sorted((tmp_path / "logs" / "drivetown_val").iterdir())]
     assert len(again) == len(logs) == 2
     for first, second in zip(logs, again, strict=True):
@@ -136,6 +142,57 @@ def test_manifest_tells_what_is_there_and_a_finished_town_is_left_alone(config: 
     before = path.stat().st_mtime_ns
     assert generate_town(SEED, config, root, split="val") == values
     assert path.stat().st_mtime_ns == before
+
+
+def test_manifest_tells_demand_stages_and_events(root: Path) -> None:
+    values = json.loads((root / "manifests" / "town8001.json").read_text())
+    assert values["demand"] in ("quiet", "normal", "busy")
+    assert set(values["stage_seconds"]) == {"roads", "simulation", "curation", "records", "writing"}
+    assert set(values["events"]) <= set(values["logs"])
+    for told in (event for events in values["events"].values() for event in events):
+        assert EventKind(told["kind"]) and told["tokens"] and told["first_us"] <= told["last_us"]
+
+
+def test_nobody_is_in_anybody_and_nobody_comes_out_of_nowhere(logs: list[LogReader]) -> None:
+    looked_at = 0
+    for log in logs:
+        inner = set[str]()
+        for k in range(0, len(log), 3):
+            agents, ego = log.agents(k), PACIFICA.boxes(log.ego(k).pose)
+            boxes = np.concatenate([ego[None], agents.boxes])
+            walks = np.array([False, *(kind is AgentKind.PEDESTRIAN for kind in agents.kinds)])
+            moves = np.concatenate([[True], np.hypot(*agents.velocities.T) > 1e-3])
+            first, second = np.triu_indices(len(boxes), 1)
+            asked = ~(walks[first] & walks[second]) & (moves[first] | moves[second])
+            assert not boxes_overlap(boxes[first[asked]], boxes[second[asked]]).any(), f"{log.name} frame {k}"
+            looked_at += int(asked.sum())
+            near = {
+                token
+                for token, box in zip(agents.track_tokens, agents.boxes, strict=True)
+                if np.hypot(*(box[:2] - ego[:2])) < 50.0
+            }
+            # Who is well within the radius now was seen a moment before, farther out at most.
+            assert k == 0 or near <= inner, f"{log.name} frame {k}: {near - inner}"
+            inner = set(agents.track_tokens)
+    assert looked_at > 1000
+
+
+def test_a_seed_that_fails_does_not_stop_the_others_and_asking_again_goes_on(
+    config: WorldConfig, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def simulate(seed: int, *rest: object) -> None:
+        raise (InputError if seed == 8003 else ZeroDivisionError)(f"nothing for {seed}")
+
+    monkeypatch.setattr(generate, "simulate_town", simulate)
+    reports = generate_world([8003, 8001, 8004], config, root, split="val", tell=lambda report: told.append(report.seed))
+    assert told == [8003, 8001, 8004]
+    assert [report.manifest is not None for report in reports] == [False, True, False], "the finished town is left alone"
+    assert reports[0].error == "nothing for 8003" and reports[2].error == "ZeroDivisionError: nothing for 8004"
+    assert not (root / "manifests" / "town8003.json").exists()
+    with pytest.raises(InputError, match="split is one of"):
+        generate_world([8001], config, root, split="dev")
 
 
 def test_the_same_town_from_another_recipe_is_refused(config: WorldConfig, root: Path) -> None:

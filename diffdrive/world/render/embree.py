@@ -78,8 +78,8 @@ class EmbreeRenderer:
 
 def _see(stage: Stage, camera: Camera, ego_pose: np.ndarray) -> tuple[Hits, np.ndarray, np.ndarray]:
     town_from_camera = camera.outer_from_camera(ego_pose)
-    directions = camera.pixel_rays() @ town_from_camera[:3, :3].T
-    origins = np.broadcast_to(town_from_camera[:3, 3], directions.shape)
+    directions = (camera.pixel_rays() @ town_from_camera[:3, :3].T).astype(np.float32)
+    origins = np.broadcast_to(town_from_camera[:3, 3].astype(np.float32), directions.shape)
     return stage.cast(origins, directions), origins, directions
 
 
@@ -87,11 +87,11 @@ def _draw(stage: Stage, town: Town, camera: Camera, ego_pose: np.ndarray, condit
     light = lighting_of(conditions)
     hits, origins, directions = _see(stage, camera, ego_pose)
     rows = np.nonzero(hits.is_hit)[0]
-    colours = np.empty((len(directions), 3))
+    colours = np.empty((len(directions), 3), dtype=np.float32)
     colours[~hits.is_hit] = clouded_sky(directions[~hits.is_hit], light)
     seen = _surface(stage, hits, rows, origins, directions)
     sunlight = _sunlight(stage, seen, ego_pose, light)
-    lamps = np.zeros((len(rows), 3))
+    lamps = np.zeros((len(rows), 3), dtype=np.float32)
     if light.is_night:
         lamps = lamplight(seen.points, town.lamps.at(seen.points), ego_pose, light)
     colours[rows] = shade(seen, directions[rows], sunlight, lamps, light, town.style)
@@ -106,11 +106,11 @@ def _draw(stage: Stage, town: Town, camera: Camera, ego_pose: np.ndarray, condit
 def _surface(stage: Stage, hits: Hits, rows: np.ndarray, origins: np.ndarray, directions: np.ndarray) -> Surface:
     """What the hits with indices ``rows`` lie on."""
     count = len(rows)
-    distances = hits.distances[rows].astype(np.float64)
+    distances = hits.distances[rows].astype(np.float32)
     points = origins[rows] + directions[rows] * distances[:, None]
     normals, colours = np.empty((count, 3), dtype=np.float32), np.empty((count, 3), dtype=np.float32)
     materials, patterns = np.empty(count, dtype=np.uint8), np.empty(count, dtype=np.uint8)
-    along = np.zeros(count)
+    along = np.zeros(count, dtype=np.float32)
     for part, mask in ((stage.town, ~hits.is_moving[rows]), (stage.moving, hits.is_moving[rows])):
         mesh, triangles = part.mesh, hits.triangles[rows[mask]]
         normals[mask], colours[mask] = part.normals[triangles], mesh.colours[triangles]
@@ -137,7 +137,7 @@ def _between(mesh: Mesh, triangles: np.ndarray, points: np.ndarray) -> np.ndarra
 
 def _sunlight(stage: Stage, seen: Surface, ego_pose: np.ndarray, light: Lighting) -> np.ndarray:
     """[N] 1 in the sun, less where something stands between; beyond the reach of shadows everything is in the sun."""
-    sunlight = np.ones(len(seen.points))
+    sunlight = np.ones(len(seen.points), dtype=np.float32)
     if not light.has_shadows:
         return sunlight
     sun = light.array("sun")

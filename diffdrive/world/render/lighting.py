@@ -77,8 +77,8 @@ class Lighting:
         return self.wet > 0.0
 
     def array(self, name: str) -> np.ndarray:
-        """A colour or direction as [3]."""
-        return np.array(getattr(self, name), dtype=np.float64)
+        """A colour or direction as [3], float32."""
+        return np.array(getattr(self, name), dtype=np.float32)
 
     def uniforms(self) -> dict[str, float | tuple[float, ...]]:
         """Values by the names that the shaders know."""

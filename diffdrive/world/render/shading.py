@@ -76,7 +76,8 @@ def sky(directions: np.ndarray, light: Lighting) -> np.ndarray:
     up = np.sqrt(np.clip(directions[:, 2:3], 0.0, 1.0))
     toward = np.clip(directions @ light.array("sun"), 0.0, 1.0)[:, None]
     horizon = light.array("horizon") + light.array("sunset") * toward**4
-    return horizon * (1 - up) + light.array("zenith") * up + light.halo * toward**24 * np.array([1.0, 0.92, 0.75])
+    halo = light.halo * toward**24 * np.array([1.0, 0.92, 0.75], dtype=np.float32)
+    return horizon * (1 - up) + light.array("zenith") * up + halo
 
 
 def clouded_sky(directions: np.ndarray, light: Lighting) -> np.ndarray:
@@ -110,7 +111,9 @@ def shade(
     cosine = np.sum(directions * seen.normals, axis=1, keepdims=True)
     away = 1 - np.abs(cosine)
     share = mirror[:, :1] + mirror[:, 1:] * away * away * away * away
-    colour = colour * (1 - share) + share * sky(directions - 2 * cosine * seen.normals, light)
+    rows = np.nonzero(share[:, 0] > 0)[0]
+    mirrored = sky(directions[rows] - 2 * cosine[rows] * seen.normals[rows], light)
+    colour[rows] += share[rows] * (mirrored - colour[rows])
     lamps = np.minimum(seen.colours * light.lamp_gain, 1.6)
     colour = np.where((seen.materials == Material.LAMP)[:, None], lamps, colour)
     clear = np.exp(-seen.distances / light.fog_m)[:, None]
@@ -131,8 +134,8 @@ def lamplight(points: np.ndarray, lamps: np.ndarray, ego_pose: np.ndarray, light
 
 def _materials(seen: Surface, light: Lighting, style: Style) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Base colour [N, 3], mirrored share [N, 2] head-on and what grazing adds, own light [N, 3]."""
-    base, glow = np.array(seen.colours, dtype=np.float64), np.zeros((len(seen.points), 3))
-    mirror = np.zeros((len(base), 2))
+    base = np.array(seen.colours, dtype=np.float32)
+    glow, mirror = np.zeros_like(base), np.zeros((len(base), 2), dtype=np.float32)
     for material, share in MIRROR.items():
         mirror[seen.materials == material] = (share, (1 - share) * share)
     rows = np.nonzero(seen.materials == Material.FACADE)[0]

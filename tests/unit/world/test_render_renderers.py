@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,25 @@ from render_town import AGENTS, WIDTH, crossroads, scene
 
 from diffdrive.contracts import InputError
 from diffdrive.scene import AgentKind, CameraId, LightState
-from diffdrive.world.render import EmbreeRenderer, GlRenderer, Renderer, Town, build_town, moving_mesh, open_renderer
+from diffdrive.world.conditions import NOON, Conditions, Light
+from diffdrive.world.render import (
+    NUPLAN_FRONT_RIG,
+    Camera,
+    EmbreeRenderer,
+    GlRenderer,
+    Renderer,
+    Town,
+    build_town,
+    moving_mesh,
+    open_renderer,
+)
 from diffdrive.world.render import extra as extra_module
 from diffdrive.world.render import renderer as renderer_module
+from diffdrive.world.render.lighting import lighting_of
+from diffdrive.world.render.shading import lamplight
 
 pytest.importorskip("embreex")
+FRONT = NUPLAN_FRONT_RIG[1:2]
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +53,98 @@ def each(request: pytest.FixtureRequest) -> Renderer:
     return request.getfixturevalue("gl") if request.param == "gl" else EmbreeRenderer()
 
 
-def _images(renderer: Renderer, town: Town, rows: tuple[tuple[object, ...], ...] = AGENTS, **options: object) -> dict:
+def _images(
+    renderer: Renderer,
+    town: Town,
+    rows: tuple[tuple[object, ...], ...] = AGENTS,
+    conditions: Conditions = NOON,
+    rig: Sequence[Camera] = NUPLAN_FRONT_RIG,
+    **options: object,
+) -> dict:
     what = scene(rows, **options)  # type: ignore[arg-type]
-    frames = renderer.render(town, moving_mesh(town, what), town.from_world(what.world_from_ego))
+    frames = renderer.render(town, moving_mesh(town, what), town.from_world(what.world_from_ego), rig, conditions)
     return {camera: frame.image.astype(int) for camera, frame in frames.items()}
 
 
-def test_gl_and_embree_draw_the_same_pictures(gl: GlRenderer, town: Town) -> None:
-    first, second = _images(gl, town), _images(EmbreeRenderer(), town)
+def _light(light: Light) -> Conditions:
+    return Conditions(light=light, sun_azimuth=2.4, sun_elevation=0.1 if light is Light.DUSK else 0.7, seed=11)
+
+
+@pytest.mark.parametrize("light", list(Light))
+def test_gl_and_embree_draw_the_same_pictures(gl: GlRenderer, town: Town, light: Light) -> None:
+    first, second = (_images(renderer, town, conditions=_light(light)) for renderer in (gl, EmbreeRenderer()))
     for camera in first:
         difference = np.abs(first[camera] - second[camera])
         assert difference.mean() < 4.0, camera
         assert (difference.max(axis=2) > 32).mean() < 0.06, camera
+
+
+def test_every_light_looks_like_itself(gl: GlRenderer, town: Town) -> None:
+    seen = {light: _images(gl, town, (), _light(light), FRONT)[CameraId.F0] for light in Light}
+    means = {light: image.mean() for light, image in seen.items()}
+    assert means[Light.DUSK] < 0.9 * min(means[light] for light in (Light.CLEAR, Light.OVERCAST, Light.RAIN))
+    sky = {light: image[5:60].mean(axis=(0, 1)) for light, image in seen.items()}
+    assert sky[Light.CLEAR][2] > sky[Light.CLEAR][0] + 5, "blue"
+    assert abs(sky[Light.OVERCAST][2] - sky[Light.OVERCAST][0]) < 15, "grey"
+    far = (slice(120, 138), slice(200, 280))
+    assert seen[Light.RAIN][far].std() < 0.75 * seen[Light.CLEAR][far].std(), "rain hides what is far"
+
+
+def test_shadows_follow_the_sun(each: Renderer, town: Town) -> None:
+    crate = (("c", AgentKind.GENERIC_OBJECT, 10.0, 0.0, 0.0, 1.0, 1.0, 1.0),)
+    beside = {}
+    for side, azimuth in (("right", np.pi / 2), ("left", -np.pi / 2)):
+        sun = Conditions(light=Light.CLEAR, sun_azimuth=azimuth, sun_elevation=1.1, seed=0)
+        darker = (_images(each, town, (), sun, FRONT)[CameraId.F0] - _images(each, town, crate, sun, FRONT)[CameraId.F0]).min(
+            axis=2
+        ) > 25
+        columns = np.nonzero(darker[170:235])[1]
+        # The ground beside the crate, left and right of the columns that the crate itself covers.
+        beside[side] = (int((columns < 214).sum()), int((columns > 266).sum()))
+    assert beside["right"][1] > 5 * beside["right"][0] + 30
+    assert beside["left"][0] > 5 * beside["left"][1] + 30
+
+
+def test_no_shadows_under_clouds(each: Renderer, town: Town) -> None:
+    overcast = [
+        _images(each, town, (), replace(_light(Light.OVERCAST), sun_azimuth=a), FRONT)[CameraId.F0] for a in (0.5, -2.0)
+    ]
+    road = (slice(200, 260), slice(100, 400))
+    assert np.abs(overcast[0][road] - overcast[1][road]).max() <= 1
+
+
+def test_drops_on_the_lens_stay_for_a_drive_and_differ_between_drives_and_cameras(gl: GlRenderer, town: Town) -> None:
+    rain = _light(Light.RAIN)
+    here, farther = (_images(gl, town, (), rain, FRONT, back=back)[CameraId.F0] for back in (38.0, 37.9))
+    other = _images(gl, town, (), replace(rain, seed=12), FRONT)[CameraId.F0]
+    # The clouds move with the seed too; below the horizon only the lens differs.
+    drops = np.abs(here - other).max(axis=2)[140:] > 12
+    assert 50 < drops.sum() < 0.2 * drops.size
+    still = np.abs(here - farther).max(axis=2)[140:]
+    assert np.median(still[drops]) < 12, "the drops of one drive stay where they are"
+
+
+def test_the_seed_of_a_town_shows(gl: GlRenderer, town: Town) -> None:
+    other = build_town("toy-town", crossroads(), seed=2)
+    road = (slice(225, 265), slice(150, 330))
+    first, second = (_images(gl, each, ())[CameraId.F0][road] for each in (town, other))
+    assert np.abs(first.mean(axis=(0, 1)) - second.mean(axis=(0, 1))).max() > 4
+    assert not np.array_equal(town.style.facades, other.style.facades)
+
+
+def test_lamps_light_the_ground_at_dusk_only(town: Town) -> None:
+    light = lighting_of(_light(Light.DUSK))
+    lamp = np.unravel_index(np.argmax(town.lamps.light), town.lamps.light.shape)
+    below = np.array([[*(town.lamps.origin + np.array(lamp[::-1]) + 0.5), 0.0]])
+    far = below + [1000.0, 0.0, 0.0]
+    assert town.lamps.at(below)[0] > 0.8
+    assert town.lamps.at(far)[0] == 0.0
+    ego = np.array([*(below[0, :2] - [12.0, 0.0]), 0.0])
+    ahead = lamplight(below, np.zeros(1), ego, light)
+    behind = lamplight(below, np.zeros(1), ego + [0.0, 0.0, np.pi], light)
+    assert ahead.min() > 0.1
+    assert behind.max() == 0.0
+    assert not lighting_of(NOON).is_night
 
 
 def test_pictures_repeat(each: Renderer, town: Town) -> None:

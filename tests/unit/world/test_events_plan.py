@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_rates_set_the_numbers_and_no_street_has_two_events() -> None:
 
 
 @pytest.mark.parametrize("change", [{"is_ring": True}, {"is_ramp": True}, {"is_expressway": True}, {"opposite_edge_id": None}])
-def test_nothing_is_planned_on_rings_ramps_expressways_and_one_way_streets(change: dict[str, object]) -> None:
+def test_nothing_is_planned_on_rings_ramps_expressways_and_one_way_streets(change: dict[str, Any]) -> None:
     plan = plan_events(_town(**change), 3, MUCH)
     assert plan.bottlenecks == () and plan.crossings == ()
 

@@ -91,7 +91,10 @@ def _waits_at_red(drive: Drive) -> bool:
 
 
 def _meets_oncoming(drive: Drive, others: Others, steps: tuple[LaneStep, ...]) -> bool:
-    """Somebody drives towards the ego, at most 40 m ahead, before it has turned, and a junction is crossed."""
+    """Somebody drives towards the ego, at most 40 m ahead, before it has turned, and a junction is crossed.
+
+    Whoever is inside the bend has come out of the street that the ego turns into, and is in nobody's way.
+    """
     if not any(step.lane.intersection_id is not None for step in steps):
         return False
     ego = drive.poses[others.frame]
@@ -100,8 +103,11 @@ def _meets_oncoming(drive: Drive, others: Others, steps: tuple[LaneStep, ...]) -
     left = away[:, 1] * np.cos(ego[:, 2]) - away[:, 0] * np.sin(ego[:, 2])
     towards = np.abs(wrap_angle(others.heading - ego[:, 2])) > np.deg2rad(135.0)
     early = drive.turn[others.frame] < 0.5
+    outside = others.offset < 0.0
     drives = others.is_kind(AgentKind.VEHICLE, AgentKind.BICYCLE) & (others.speed > 1.0)
-    return bool((drives & towards & early & (ahead > 0.0) & (np.hypot(*away.T) < 40.0) & (left > -2.0) & (left < 20.0)).any())
+    return bool(
+        (drives & towards & early & outside & (ahead > 0.0) & (np.hypot(*away.T) < 40.0) & (left > -2.0) & (left < 20.0)).any()
+    )
 
 
 def _yields(drive: Drive, others: Others) -> bool:

@@ -188,6 +188,8 @@ def test_a_left_turn_against_oncoming_traffic_is_unprotected() -> None:
     assert EventTag.UNPROTECTED_LEFT in events(scene(drive, vector_map=there, boxes=[towards]))
     assert EventTag.UNPROTECTED_LEFT not in events(scene(drive, vector_map=there, boxes=[away]))
     assert EventTag.UNPROTECTED_LEFT not in events(scene(drive, boxes=[towards])), "a bend is no junction"
+    inside = car([(26.0 - 2.0 * k, 4.0) for k in range(FRAMES)], (-4.0, 0.0))
+    assert EventTag.UNPROTECTED_LEFT not in events(scene(drive, vector_map=there, boxes=[inside])), "from the same street"
 
 
 def test_round_an_obstacle_and_back_is_a_nudge_and_a_change_of_lanes_is_none() -> None:

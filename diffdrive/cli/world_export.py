@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffdrive.cli.world_render import SCALES
+
 if TYPE_CHECKING:
     from diffdrive.openscene import LogToExport
     from diffdrive.scene import Scene
@@ -26,6 +28,15 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--city", default="us-ma-boston", metavar="NAME", help="the city to pose as (default us-ma-boston)")
     parser.add_argument("--no-sensors", action="store_true", help="neither images nor point clouds")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep rendered sensors here")
+    parser.add_argument(
+        "--cameras", choices=("front", "all"), default="front", help="front: render three cameras; all: eight (default front)"
+    )
+    parser.add_argument(
+        "--scale",
+        choices=tuple(SCALES),
+        default="quarter",
+        help="quarter: render 480 x 270 and enlarge; full: render 1920 x 1080 (default quarter)",
+    )
     parser.add_argument(
         "--renderer", choices=("auto", "gl", "embree"), default="auto", help="what draws missing cameras (default auto)"
     )
@@ -48,14 +59,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace) -> tuple[Arrow123dSource, Callable[[str], Scene]]:
     """The logs as frames without past and future, and what loads a frame as it is to be written."""
+    # Of a frame's surroundings nothing is written: maps are written whole.
+    cut: dict[str, Any] = {"logs": args.logs, "history_s": 0, "future_s": 0, "map_radius_m": 1.0}
     if args.no_sensors:
         from diffdrive.sources import Arrow123dSource
 
-        source = Arrow123dSource(args.data, logs=args.logs, history_s=0, future_s=0)
+        source = Arrow123dSource(args.data, **cut)
         return source, partial(source.load, sensors=False)
+    from diffdrive.world.render import NUPLAN_FRONT_RIG, NUPLAN_RIG, rig_at
     from diffdrive.world.source import WorldSource
 
-    rendered = WorldSource(args.data, cache=args.cache, renderer=args.renderer, logs=args.logs, history_s=0, future_s=0)
+    rig = rig_at(SCALES[args.scale], NUPLAN_FRONT_RIG if args.cameras == "front" else NUPLAN_RIG)
+    rendered = WorldSource(args.data, cache=args.cache, renderer=args.renderer, rig=rig, **cut)
     return rendered.logs, rendered.load
 
 

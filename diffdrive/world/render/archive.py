@@ -37,7 +37,7 @@ class Sensors:
 def pack(cameras: Mapping[CameraId, CameraFrame], steps: np.ndarray, motion: Motion) -> bytes:
     """The content of a cache file. ``steps`` [rays] are distances in whole steps, uint16, zero where nothing came back."""
     arrays = {f"camera_{camera.value}": np.frombuffer(jpeg(frame.image), np.uint8) for camera, frame in cameras.items()}
-    arrays["lidar"] = np.frombuffer(_packed(steps), np.uint8)
+    arrays["lidar"] = np.frombuffer(pack_sweep(steps), np.uint8)
     arrays["motion"] = np.array([motion.forward, motion.left, motion.yaw_rate])
     content = io.BytesIO()
     np.savez(content, **arrays)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def unpack(content: bytes, rig: Sequence[Camera], lidar: LidarRig) -> Sensors:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             forward, left, yaw_rate = (float(v) for v in arrays["motion"])
-            steps = _unpacked(arrays["lidar"].tobytes(), lidar.num_rays)
+            steps = unpack_sweep(arrays["lidar"].tobytes(), lidar.num_rays)
             images = {camera: _image(arrays[f"camera_{camera.camera_id.value}"], camera) for camera in rig}
     except (OSError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"damaged sensor file: {error}") from error
@@ -72,7 +72,7 @@ def jpeg(image: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def _packed(steps: np.ndarray) -> bytes:
+def pack_sweep(steps: np.ndarray) -> bytes:
     """Which rays came back, then the differences between those: sign last, low bytes apart from high bytes."""
     came_back = steps > 0
     change: np.ndarray = np.diff(steps[came_back].astype(np.int32), prepend=0)
@@ -82,8 +82,8 @@ def _packed(steps: np.ndarray) -> bytes:
     return packer.compress(np.packbits(came_back).tobytes() + planes.tobytes()) + packer.flush()
 
 
-def _unpacked(content: bytes, num_rays: int) -> np.ndarray:
-    """Undo ``_packed``: steps [rays], uint16."""
+def unpack_sweep(content: bytes, num_rays: int) -> np.ndarray:
+    """Undo ``pack_sweep``: steps [rays], uint16."""
     values = np.frombuffer(zlib.decompress(content), np.uint8)
     num_bytes = (num_rays + 7) // 8
     came_back = np.unpackbits(values[:num_bytes])[:num_rays].astype(bool)

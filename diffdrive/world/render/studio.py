@@ -62,11 +62,11 @@ class Studio:
 
     def __init__(self, renderer: str | Renderer = "auto") -> None:
         """``renderer`` is a name for ``open_renderer`` or an open renderer."""
-        self._rays = TownRays()
+        self.rays = TownRays()
         self.renderer: Renderer = open_renderer(renderer) if isinstance(renderer, str) else renderer
         if isinstance(self.renderer, EmbreeRenderer):
             # Cameras and LiDAR then share one search tree per town.
-            self.renderer = EmbreeRenderer(self._rays)
+            self.renderer = EmbreeRenderer(self.rays)
 
     def shoot(
         self,
@@ -81,7 +81,7 @@ class Studio:
         """Images and sweep of ``scene``, whose map is the town's; ``rng`` draws the LiDAR's errors."""
         moving = moving_mesh(town, scene)
         ego_pose = town.from_world(scene.world_from_ego)
-        stage = self._rays.stage(town, moving)
+        stage = self.rays.stage(town, moving)
         sweep = scan(stage, ego_pose, rng, motion=motion_of(scene), conditions=conditions, rig=lidar)
         cameras = self.renderer.render(town, moving, ego_pose, rig, conditions)
         return Shot(cameras=cameras, lidar=sweep.sweep, lidar_objects=sweep.objects, lidar_steps=sweep.steps)

@@ -10,7 +10,7 @@ import numpy as np
 
 from diffdrive.geometry import Polyline, box_corners
 from diffdrive.world.render.extra import need
-from diffdrive.world.render.mesh import Material, Mesh, coloured, joined
+from diffdrive.world.render.mesh import Material, Mesh, assembled, coloured, joined
 from diffdrive.world.render.shading import FLOOR_M, WINDOW_M
 from diffdrive.world.render.shapes import BALL_CORNERS, ball, block, cylinder, gable
 from diffdrive.world.render.style import Style
@@ -39,12 +39,14 @@ def scenery_of(paved: Any, style: Style, rng: np.random.Generator) -> Scenery:
     for ring in _frontage(paved, 3.0):
         _fill_row(ring, lots, rng)
     _fill_blocks(paved.bounds, lots, rng)
-    parts = [_building(lot, style, rng) for lot in lots.taken]
+    placed = [(lot[:3], _building(lot, style, rng)) for lot in lots.taken]
     built = shapely.union_all(lots.outlines).buffer(1.0) if lots.outlines else shapely.Polygon()
     posts = _lamp_poses(paved, built)
-    parts += _trees(paved, built, style, rng) + [_lamp_post().placed(pose) for pose in posts]
+    placed += _trees(paved, built, style, rng) + [(pose, [_lamp_post()]) for pose in posts]
     arms = np.stack([-np.sin(posts[:, 2]), np.cos(posts[:, 2])], axis=1) * LAMP_ARM_M
-    return Scenery(mesh=joined(parts), lamps=posts[:, :2] + arms)
+    meshes = [mesh for _, parts in placed for mesh in parts]
+    places = np.array([[*pose, 0.0] for pose, parts in placed for _ in parts])
+    return Scenery(mesh=assembled(meshes, places), lamps=posts[:, :2] + arms)
 
 
 class _Lots:
@@ -111,7 +113,8 @@ def _fill_blocks(bounds: tuple[float, float, float, float], lots: _Lots, rng: np
                 lots.take(np.array([*centre, heading, *size]))
 
 
-def _building(lot: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
+def _building(lot: np.ndarray, style: Style, rng: np.random.Generator) -> list[Mesh]:
+    """Parts in the frame of the lot."""
     length, depth = float(lot[3]), float(lot[4])
     floors = int(rng.choice(FLOORS, p=style.heights))
     height = floors * FLOOR_M + 0.35
@@ -124,14 +127,14 @@ def _building(lot: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
         parts.append(coloured(roof, Material.MATTE, tiles))
         chimney = block((0.7, 0.7, 0.30 * depth), (rng.uniform(-0.3, 0.3) * length, 0.18 * depth), height + 0.1 * depth)
         parts.append(coloured(chimney[:10], Material.MATTE, colour * 0.7))
-        return joined(parts).placed(lot[:3])
+        return parts
     parts.append(coloured(block((length + 0.3, depth + 0.3, 0.45), base=height), Material.MATTE, colour * 0.7))
     parts.append(coloured(block((length * 0.3, depth * 0.4, 1.8), (0.2 * length, 0), height + 0.4), Material.MATTE, ROOF))
     if floors > 5:
         top = height + max(2, floors // 3) * FLOOR_M
         parts.append(_walls(length * 0.7, depth * 0.7, (height, top), colour, pattern))
         parts.append(coloured(block((length * 0.72, depth * 0.72, 0.4), base=top), Material.MATTE, colour * 0.7))
-    return joined(parts).placed(lot[:3])
+    return parts
 
 
 def _walls(length: float, depth: float, heights: tuple[float, float], colour: np.ndarray, pattern: int) -> Mesh:
@@ -144,7 +147,8 @@ def _walls(length: float, depth: float, heights: tuple[float, float], colour: np
     return coloured(sides, Material.FACADE, colour, pattern=pattern, along=along)
 
 
-def _trees(paved: Any, built: Any, style: Style, rng: np.random.Generator) -> list[Mesh]:
+def _trees(paved: Any, built: Any, style: Style, rng: np.random.Generator) -> list[tuple[np.ndarray, list[Mesh]]]:
+    """Pose and parts of each."""
     shapely = need("shapely")
     spots = []
     for ring in _frontage(paved, 1.0):
@@ -159,7 +163,7 @@ def _trees(paved: Any, built: Any, style: Style, rng: np.random.Generator) -> li
     return [_tree(point, style, rng) for point in points[~blocked]]
 
 
-def _tree(point: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
+def _tree(point: np.ndarray, style: Style, rng: np.random.Generator) -> tuple[np.ndarray, list[Mesh]]:
     height = rng.uniform(3.8, 8.0)
     colour = style.leaves[rng.integers(len(style.leaves))] * rng.uniform(0.8, 1.25)
     trunk = coloured(cylinder(0.15, 0.5 * height, base=GROUND_Z, sides=4, top=0.7)[:8], Material.MATTE, TRUNK)
@@ -174,7 +178,7 @@ def _tree(point: np.ndarray, style: Style, rng: np.random.Generator) -> Mesh:
         faces = ball((radii[0] * height, radii[0] * height, radii[1] * height), (0, 0, radii[2] * height), noise)
         shade = 0.75 + 0.5 * np.clip(faces[..., 2].mean(axis=1) / height - 0.4, 0, 0.6)[:, None]
         crown = [coloured(faces, Material.LEAF, colour * shade)]
-    return joined([trunk, *crown]).placed(np.array([*point, rng.uniform(0, np.pi)]))
+    return np.array([*point, rng.uniform(0, np.pi)]), [trunk, *crown]
 
 
 def _lamp_poses(paved: Any, built: Any) -> np.ndarray:

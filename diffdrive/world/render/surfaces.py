@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -79,11 +80,12 @@ def surfaces_mesh(local_map: VectorMap, area: Footprint, style: Style) -> Mesh:
         coloured(_flat(area.drivable, 0.0), Material.ASPHALT, style.asphalt),
         coloured(_flat(area.walkway, CURB_M), Material.PAVING, style.paving),
     ]
-    for ring in _rings(area.walkway.simplify(0.06)):
-        parts.append(coloured(wall(ring, GROUND_Z, CURB_M), Material.MATTE, CURB))
+    rings = _rings(area.walkway.simplify(0.06))
+    if rings:
+        steps = np.concatenate([wall(ring, GROUND_Z, CURB_M) for ring in rings])
         # The step is low; a row of pale stones shows where it is.
-        stones = ribbon(ring, CURB_STONE_M, CURB_M + 0.004, CURB_STONE_M / 2)
-        parts.append(coloured(stones, Material.PAVING, CURB))
+        stones = np.concatenate([ribbon(ring, CURB_STONE_M, CURB_M + 0.004, CURB_STONE_M / 2) for ring in rings])
+        parts += [coloured(steps, Material.MATTE, CURB), coloured(stones, Material.PAVING, CURB)]
     for lane in local_map.lanes:
         if lane.is_bike_lane and lane.intersection_id is None:
             parts += [coloured(_flat(poly, 0.005), Material.ASPHALT, BIKE_LANE) for poly in _polygons([lane.polygon])]
@@ -143,12 +145,11 @@ def _ground(bounds: tuple[float, float, float, float]) -> np.ndarray:
 
 def _lines(local_map: VectorMap) -> list[Mesh]:
     lines = [line for line in local_map.lines if line.kind in _PAINT] or _lines_from_lanes(local_map)
-    parts = []
+    bands: dict[tuple[float, float, float], list[np.ndarray]] = defaultdict(list)
     for line in lines:
         colour, dashed = _PAINT[line.kind]
-        for piece in _pieces(_simple(line.points), dashed):
-            parts.append(coloured(ribbon(piece, 0.14, PAINT_Z), Material.MARKING, colour))
-    return parts
+        bands[colour] += [ribbon(piece, 0.14, PAINT_Z) for piece in _pieces(_simple(line.points), dashed)]
+    return [coloured(np.concatenate(found), Material.MARKING, colour) for colour, found in bands.items() if found]
 
 
 def _lines_from_lanes(local_map: VectorMap) -> list[Line]:
@@ -252,6 +253,7 @@ def lane_exit(lane: Lane) -> tuple[np.ndarray, np.ndarray, float]:
 def off_road(drivable: Any, point: np.ndarray, left: np.ndarray, start: float) -> float | None:
     """The first offset along ``left`` [2], to the right of ``start``, that is off the road; None where none is within 14 m."""
     shapely = need("shapely")
+    shapely.prepare(drivable)
     offsets = start - np.arange(0.3, 14.0, 0.35)
     points = point + left * offsets[:, None]
     free = ~shapely.dwithin(drivable, shapely.points(points), 0.35)

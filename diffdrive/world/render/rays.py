@@ -87,15 +87,3 @@ class Stage:
         normals[is_moving] = self.moving.normals[triangles[is_moving]]
         materials[is_moving] = self.moving.mesh.materials[triangles[is_moving]]
         return normals, materials
-
-    def surface(self, hits: Hits, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Normals [R, 3], materials [R] and colours [R, 3] at the hits with indices ``rows``."""
-        normals = np.empty((len(rows), 3), dtype=np.float32)
-        materials = np.empty(len(rows), dtype=np.uint8)
-        colours = np.empty((len(rows), 3), dtype=np.float32)
-        for part, mask in ((self.town, ~hits.is_moving[rows]), (self.moving, hits.is_moving[rows])):
-            triangles = hits.triangles[rows[mask]]
-            normals[mask] = part.normals[triangles]
-            materials[mask] = part.mesh.materials[triangles]
-            colours[mask] = part.mesh.colours[triangles]
-        return normals, materials, colours

@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DPI = 130
 STORIES = {
     EventKind.JAYWALKER: "Somebody walks across the street where there is no crossing.",
-    EventKind.DOUBLE_PARKED: "A van stands in the lane; traffic goes round it.",
+    EventKind.DOUBLE_PARKED: "A vehicle stands in the lane; traffic goes round it.",
     EventKind.WORK_ZONE: "Cones, a sign and barriers close a lane.",
     EventKind.HARD_BRAKE: "The car ahead brakes hard for no reason that can be seen.",
     EventKind.CUT_IN: "A car changes into the lane, close in front.",
@@ -89,8 +89,12 @@ def add_lights(gallery: Gallery) -> None:
 
 def add_events(gallery: Gallery) -> None:
     """One film strip for each kind of event."""
-    gallery.lines += ["## Events", "", "What happens by script, 1.5 s from picture to picture. Nobody tells the car.", ""]
-    for kind, strip in choose_strips(gallery.towns).items():
+    strips = choose_strips(gallery.towns)
+    text = "What happens by script, 1.5 s from picture to picture. Nobody tells the car."
+    if missing := [kind.value.replace("_", " ") for kind in EventKind if kind not in strips]:
+        text += f" No drive of these towns shows: {', '.join(missing)}."
+    gallery.lines += ["## Events", "", text, ""]
+    for kind, strip in strips.items():
         title = kind.value.replace("_", " ").capitalize()
         scenes = [gallery.look(token) for token in strip.tokens]
         tagged = next((token for token in reversed(strip.tokens) if gallery.towns.tags(token)), strip.tokens[0])

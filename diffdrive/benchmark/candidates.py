@@ -17,7 +17,7 @@ from diffdrive.evaluation.scoring.runner import one_thread
 from diffdrive.runtime.errors import describe
 from diffdrive.scene import Scene
 from diffdrive.scoring import ScoringScene, prepare, score
-from diffdrive.scoring.rules import INTERVAL_S, PDMS
+from diffdrive.scoring.rules import INTERVAL_S, MAP_RADIUS_M, PDMS
 from diffdrive.sources import Arrow123dSource
 
 METRIC = PDMS.name
@@ -53,7 +53,7 @@ class _Ready:
 
 def open_logs(root: Path, names: Sequence[str], *, stride_s: float) -> Arrow123dSource:
     """Scenes of these logs, every ``stride_s``, with all the future that scoring needs."""
-    return Arrow123dSource(root, logs=names, future_s=FUTURE_S, stride_s=stride_s)
+    return Arrow123dSource(root, logs=names, future_s=FUTURE_S, stride_s=stride_s, map_radius_m=MAP_RADIUS_M)
 
 
 def judge_town(source: Arrow123dSource, town: Mapping[str, Any]) -> tuple[Candidate, ...]:

@@ -95,9 +95,10 @@ def _executor(args: argparse.Namespace) -> Executor:
 def _job(args: argparse.Namespace, names: Sequence[PlannerName], choose: Any) -> ScoringJob:
     from diffdrive.evaluation.scoring import NetworkOptions, ScoringJob, entrants, future_needed_s
     from diffdrive.runtime import EngineOptions
+    from diffdrive.scoring.rules import MAP_RADIUS_M
 
     metrics = tuple(part for word in args.metric for part in word.split(",") if part)
-    source = open_source(args, future_s=future_needed_s(metrics))
+    source = open_source(args, future_s=future_needed_s(metrics), map_radius_m=MAP_RADIUS_M)
     network = NetworkOptions(
         engine=args.engine, options=EngineOptions(jumps=jump_table(args), device=str(device_of(args))), seed=args.seed
     )

@@ -53,8 +53,8 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise that plans start from (default 0)")
 
 
-def open_source(args: argparse.Namespace, *, future_s: float = 4.0) -> SceneSource:
-    """The source that the options ask for; scenes cut from logs hold ``future_s`` of future.
+def open_source(args: argparse.Namespace, *, future_s: float = 4.0, map_radius_m: float = 120.0) -> SceneSource:
+    """The source that the options ask for; scenes cut from logs hold ``future_s`` of future and ``map_radius_m`` of map.
 
     Raises ``InputError`` for options that do not go together and for bad folders.
     """
@@ -66,13 +66,14 @@ def open_source(args: argparse.Namespace, *, future_s: float = 4.0) -> SceneSour
         from diffdrive.assets import LOGS
         from diffdrive.world.source import WorldSource
 
-        return WorldSource(args.logs or LOGS, cache=args.cache, renderer=args.renderer, future_s=future_s)
+        logs = args.logs or LOGS
+        return WorldSource(logs, cache=args.cache, renderer=args.renderer, future_s=future_s, map_radius_m=map_radius_m)
     if args.source == "logs":
         from diffdrive.sources import Arrow123dSource
 
         if args.logs is None:
             raise InputError("--source logs needs --logs DIR, the folder that holds logs/ and maps/.")
-        return Arrow123dSource(args.logs, future_s=future_s)
+        return Arrow123dSource(args.logs, future_s=future_s, map_radius_m=map_radius_m)
     from diffdrive.sources.nuscenes_sample import NuscenesSampleSource
 
     if args.speed is None:

@@ -13,6 +13,10 @@ from diffdrive.contracts import InputError
 INTERVAL_S = 0.1
 """Time between simulated states."""
 
+MAP_RADIUS_M = 250.0
+"""How far around the ego the map of a scene should reach. PDM-Closed, by whose progress everybody's is measured, slows down for
+the end of what it knows of its route: with 120 m a total came out 0.0075 off, with 250 m none by more than 0.0001."""
+
 NUM_STEPS = 41
 """Simulated states: t = 0, 0.1, ... 4 s."""
 

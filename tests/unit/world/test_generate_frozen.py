@@ -1,8 +1,6 @@
 """The drives that ship with the package: what must be true of every log of the embedded world. Needs no SUMO."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -53,16 +51,8 @@ def test_manifests_name_the_recipe_that_ships() -> None:
     manifests = [read_manifest(path) for path in sorted((LOGS / "manifests").glob("*.json"))]
     assert sorted(name for values in manifests for name in values["logs"]) == [folder.name for folder in FOLDERS]
     assert all(values["seed"] >= 9000 for values in manifests)
-    recipe = load_yaml(CONFIG)
-    assert build(WorldConfig, recipe)
-    # Only what the recipe says: what it leaves to the defaults was made with those of its day.
-    assert all(_says(values["config"], recipe) for values in manifests)
-
-
-def _says(config: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
-    return all(
-        _says(config[key], value) if isinstance(value, Mapping) else config[key] == value for key, value in recipe.items()
-    )
+    recipe = build(WorldConfig, load_yaml(CONFIG))
+    assert all(build(WorldConfig, values["config"]) == recipe for values in manifests)
 
 
 def test_ego_stays_on_the_road(drives: list[Drive]) -> None:
@@ -91,7 +81,8 @@ def test_ego_follows_its_planned_route(drives: list[Drive]) -> None:
         route = Polyline(drive.log.provided_route)
         offsets = np.abs([route.project(pose[:2])[1] for pose in drive.poses[::5]])
         assert np.median(offsets) < 1.0 and offsets.max() < 4.5, drive.log.name
-        assert route.length - route.project(drive.poses[-1, :2])[0] >= 60.0
+        # Not by projection: a route through a small town may come by the same place twice.
+        assert route.length - drive.log.route_progress(len(drive.log) - 1) >= 60.0
 
 
 def test_nobody_stands_where_the_ego_is(drives: list[Drive]) -> None:

@@ -1,11 +1,13 @@
 """Time the rendering of scenes, and the making of a town beside it. Prints one line of JSON.
 
-    python tools/bench_world.py DATA [--workers 2] [--scenes N] [--boxes 40 80] [--renderer gl] [--town SEED] [--out FILE.json]
+    python tools/bench_world.py DATA [--manifest test] [--workers 2] [--scenes N] [--boxes 40 80] [--town SEED] [--out FILE]
 
-``DATA`` is a 123D data root of the embedded world. For each number of ``--boxes``, the N frames with the nearest number of
-annotated boxes are rendered into a new cache by ``--workers`` processes: ``scenes_per_hour`` counts from the first frame that
-any process has finished to the last one, so it holds the building of towns but not the start of processes (``start_s``).
-``four_frames`` does the same for scenes with three frames of history, two seconds apart, so that no frame is shared.
+``DATA`` is a 123D data root of the embedded world. ``scenes_per_hour`` is for all scenes of ``--manifest``, the current frame
+only; without a manifest for the first number of ``--boxes``. For each of these, the N frames with the nearest number of
+annotated boxes are rendered into a new cache by ``--workers`` processes: every ``scenes_per_hour`` counts from the first frame
+that any process has finished to the last one, so it holds the building of towns but not the start of processes (``start_s``).
+``four_frames`` does the same for scenes with three frames of history, two seconds apart, so that no frame is shared. Few scenes
+of many towns make both slow: a town has to be built for every few of them.
 ``stages_ms`` are medians of one process over the same frames, all numbers of boxes taking turns. ``--town`` also makes that
 town from the default configuration in a temporary folder and tells how long each step took.
 """
@@ -32,6 +34,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from diffdrive.benchmark.manifest import load_benchmark
 from diffdrive.runtime.latency.environment import describe_environment
 from diffdrive.runtime.latency.report import write_json
 from diffdrive.world.conditions import conditions_of
@@ -182,9 +185,15 @@ def report(args: argparse.Namespace, words: Sequence[str]) -> dict[str, Any]:
     chosen = {str(wanted): nearest(boxes, wanted, args.scenes) for wanted in args.boxes}
     one = {name: throughput(args.data, with_history(frames, tokens, 1), len(tokens), args) for name, tokens in chosen.items()}
     four = {name: throughput(args.data, with_history(frames, tokens, 4), len(tokens), args) for name, tokens in chosen.items()}
+    whole = None
+    if args.manifest is not None:
+        tokens = load_benchmark(args.manifest).tokens
+        whole = throughput(args.data, tokens, len(tokens), args)
     record: dict[str, Any] = {
         "format": 1,
         "kind": "world",
+        "scenes_per_hour": (whole or next(iter(one.values())))["scenes_per_hour"],
+        "manifest": whole and {"name": args.manifest, **whole},
         "workers": args.workers,
         "renderer": frames.renderer_description,
         "towns": len({frames.info(token).location for tokens in chosen.values() for token in tokens}),
@@ -205,6 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="123D data root of the embedded world")
+    parser.add_argument(
+        "--manifest", metavar="SPLIT", help="also render every scene of it: a split, or a manifest of world curate"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scenes", type=int, default=40, help="for each number of boxes (default: 40)")
     parser.add_argument("--boxes", type=int, nargs="+", default=[40, 80])

@@ -90,14 +90,20 @@ def test_the_viewer_answers_and_ends_when_interrupted() -> None:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     words = ["world", "view", str(LOGS), "--log", "town9002-log04", "--viser", "--port", str(port)]
-    command = [sys.executable, "-m", "diffdrive.cli.main", *words]
+    # What runs in the background of a shell inherits that interrupts are ignored: the viewer must not, or it never ends.
+    heed = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from diffdrive.cli.main import main; "
+    command = [sys.executable, "-c", heed + "sys.exit(main(sys.argv[1:]))", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
             page = _fetch(f"http://localhost:{port}/", server)
             time.sleep(1.0)  # the log is being opened: ending in the middle of it must work as well
         finally:
             server.send_signal(signal.SIGINT)
-            out, _ = server.communicate(timeout=20)
+            try:
+                out, _ = server.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                raise
     assert b"<html" in page.lower()
     assert f"http://localhost:{port}" in out
     assert server.returncode == 0, out

@@ -7,7 +7,7 @@ from diffdrive.scene.observation import CameraFrame, CameraId, DrivingCommand, L
 from diffdrive.scene.scene import Future, LightState, Scene, TrafficLight
 from diffdrive.scene.source import Modality, SceneSource
 from diffdrive.scene.trajectory import Trajectory
-from diffdrive.scene.vector_map import Area, AreaKind, Lane, Line, LineKind, VectorMap
+from diffdrive.scene.vector_map import Area, AreaKind, Lane, Line, LineKind, MapConvention, VectorMap
 
 __all__ = [
     "AgentKind",
@@ -24,6 +24,7 @@ __all__ = [
     "LightState",
     "Line",
     "LineKind",
+    "MapConvention",
     "Modality",
     "Observation",
     "Scene",

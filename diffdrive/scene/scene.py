@@ -77,6 +77,10 @@ class Scene:
     route: np.ndarray | None = None
     """[K, 2] the planned route from here on (navigation, never the driven future), or None where none was planned."""
 
+    route_group_ids: tuple[str, ...] = ()
+    """The planned route as lane groups of the map, in order (nuPlan's road blocks), where the data name them; else empty.
+    They may reach farther than ``vector_map``."""
+
     past_agents: tuple[Agents, ...] = ()
     """Agents at the earlier instants of ``observation.ego_history`` (oldest first, the present excluded), or empty."""
 

@@ -34,6 +34,16 @@ class LineKind(enum.Enum):
     OTHER = "other"
 
 
+class MapConvention(enum.Enum):
+    """How a map's layers fit together, which decides what of them counts as drivable."""
+
+    EDGE_TO_EDGE = "edge_to_edge"
+    """Neighbours share edges, and any drivable ground counts: maps of 123D."""
+
+    NUPLAN = "nuplan"
+    """nuPlan's own layers: road blocks, intersections and car parks count exactly as they are drawn, nothing else does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
     """One lane piece, drawn in driving direction. A lane with ``intersection_id`` is a lane connector."""
@@ -56,18 +66,26 @@ class Lane:
     right_lane_id: str | None = None
     lane_group_id: str | None = None
     intersection_id: str | None = None
+    """None: not a connector. Empty: a connector of which the map does not say where it lies."""
+
     speed_limit_mps: float | None = None
     is_bike_lane: bool = False
+    outline: np.ndarray | None = None
+    """[P, 2] metres, not repeated at the end: the lane's ground, where the map draws it apart from its boundaries."""
 
     def __post_init__(self) -> None:
-        for name in ("centerline", "left_boundary", "right_boundary"):
+        for name in ("centerline", "left_boundary", "right_boundary", "outline"):
+            if getattr(self, name) is None:
+                continue
             array = frozen_array(getattr(self, name), np.float64)
             Axes(f"Lane '{self.lane_id}'").check(name, array, "K 2", finite=True)
             object.__setattr__(self, name, array)
 
     @property
     def polygon(self) -> np.ndarray:
-        """[L + R, 2] outline, not repeated at the end."""
+        """[P, 2] the lane's ground, not repeated at the end: ``outline``, or what lies between the boundaries."""
+        if self.outline is not None:
+            return self.outline
         return np.concatenate([self.left_boundary, self.right_boundary[::-1]])
 
 
@@ -111,6 +129,7 @@ class VectorMap:
     lanes: tuple[Lane, ...] = ()
     areas: tuple[Area, ...] = ()
     lines: tuple[Line, ...] = ()
+    convention: MapConvention = MapConvention.EDGE_TO_EDGE
 
     def areas_of(self, *kinds: AreaKind) -> tuple[Area, ...]:
         return tuple(area for area in self.areas if area.kind in kinds)
@@ -124,6 +143,7 @@ class VectorMap:
             lanes=tuple(lane for lane in self.lanes if _is_near(lane.polygon, point, radius_m)),
             areas=tuple(area for area in self.areas if _is_near(area.outline, point, radius_m)),
             lines=tuple(line for line in self.lines if _is_near(line.points, point, radius_m)),
+            convention=self.convention,
         )
 
     def to_local(self, origin: np.ndarray) -> VectorMap:
@@ -135,11 +155,13 @@ class VectorMap:
                     centerline=to_local(lane.centerline, origin),
                     left_boundary=to_local(lane.left_boundary, origin),
                     right_boundary=to_local(lane.right_boundary, origin),
+                    outline=None if lane.outline is None else to_local(lane.outline, origin),
                 )
                 for lane in self.lanes
             ),
             areas=tuple(replace(area, outline=to_local(area.outline, origin)) for area in self.areas),
             lines=tuple(replace(line, points=to_local(line.points, origin)) for line in self.lines),
+            convention=self.convention,
         )
 
 

@@ -33,9 +33,10 @@ class MapIndex:
             return _moved([objects[int(i)] for i in np.flatnonzero(near)], fields, pose)
 
         return VectorMap(
-            lanes=cut(self.vector_map.lanes, self._lanes, ("centerline", "left_boundary", "right_boundary")),
+            lanes=cut(self.vector_map.lanes, self._lanes, ("centerline", "left_boundary", "right_boundary", "outline")),
             areas=cut(self.vector_map.areas, self._areas, ("outline",)),
             lines=cut(self.vector_map.lines, self._lines, ("points",)),
+            convention=self.vector_map.convention,
         )
 
 
@@ -47,13 +48,16 @@ def _bounds(outlines: list[np.ndarray]) -> np.ndarray:
 def _moved(objects: list[T], fields: tuple[str, ...], origin: np.ndarray) -> tuple[T, ...]:
     if not objects:
         return ()
-    arrays = [getattr(item, field) for item in objects for field in fields]
+    held = [tuple(field for field in fields if getattr(item, field) is not None) for item in objects]
+    arrays = [getattr(item, field) for item, own in zip(objects, held, strict=True) for field in own]
     local = to_local(np.concatenate(arrays), origin)
     local.flags.writeable = False
     ends: list[int] = np.cumsum([len(array) for array in arrays]).tolist()
     pieces = iter(local[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True))
     names = tuple(field.name for field in dataclasses.fields(objects[0]))
-    return tuple(_unchecked_copy(item, names, {field: next(pieces) for field in fields}) for item in objects)
+    return tuple(
+        _unchecked_copy(item, names, {field: next(pieces) for field in own}) for item, own in zip(objects, held, strict=True)
+    )
 
 
 def _unchecked_copy(item: T, names: tuple[str, ...], changes: dict[str, Any]) -> T:

@@ -10,6 +10,7 @@ import numpy as np
 
 from diffdrive.geometry import to_local
 from diffdrive.scene import Area, Lane, Line, VectorMap
+from diffdrive.sources.route_reach import RouteReach
 
 T = TypeVar("T", Lane, Area, Line)
 
@@ -22,21 +23,40 @@ class MapIndex:
         self._lanes = _bounds([lane.polygon for lane in vector_map.lanes])
         self._areas = _bounds([area.outline for area in vector_map.areas])
         self._lines = _bounds([line.points for line in vector_map.lines])
+        self._reach: RouteReach | None = None
 
-    def around(self, pose: np.ndarray, radius_m: float) -> VectorMap:
-        """The objects within ``radius_m`` of ``pose`` [3] along both world axes, in the frame of ``pose``."""
+    def around(self, pose: np.ndarray, radius_m: float, *, route: Sequence[str] = ()) -> VectorMap:
+        """The objects within ``radius_m`` of ``pose`` [3] along both world axes, in the frame of ``pose``.
 
+        ``route``: lane groups of a listed route. Their lanes and areas are in the result whatever their distance, and so are
+        those of every group that a search for the way from here into the route, or between two of its groups that do not
+        touch, can run through. What depends on the route then is as with the whole map.
+        """
+        lanes, areas = self._rows_of(route, pose)
         low, high = pose[:2] - radius_m, pose[:2] + radius_m
 
-        def cut(objects: Sequence[T], bounds: np.ndarray, fields: tuple[str, ...]) -> tuple[T, ...]:
+        def cut(objects: Sequence[T], bounds: np.ndarray, fields: tuple[str, ...], kept: list[int]) -> tuple[T, ...]:
             near = (bounds[:, :2] <= high).all(axis=1) & (bounds[:, 2:] >= low).all(axis=1)
-            return _moved([objects[int(i)] for i in np.flatnonzero(near)], fields, pose)
+            rows = np.union1d(np.flatnonzero(near), kept).astype(np.int64) if kept else np.flatnonzero(near)
+            return _moved([objects[int(i)] for i in rows], fields, pose)
 
         return VectorMap(
-            lanes=cut(self.vector_map.lanes, self._lanes, ("centerline", "left_boundary", "right_boundary", "outline")),
-            areas=cut(self.vector_map.areas, self._areas, ("outline",)),
-            lines=cut(self.vector_map.lines, self._lines, ("points",)),
+            lanes=cut(self.vector_map.lanes, self._lanes, ("centerline", "left_boundary", "right_boundary", "outline"), lanes),
+            areas=cut(self.vector_map.areas, self._areas, ("outline",), areas),
+            lines=cut(self.vector_map.lines, self._lines, ("points",), []),
             convention=self.vector_map.convention,
+        )
+
+    def _rows_of(self, route: Sequence[str], pose: np.ndarray) -> tuple[list[int], list[int]]:
+        """Rows of the lanes and of the areas that ``route`` may need."""
+        if not route:
+            return [], []
+        if self._reach is None:
+            self._reach = RouteReach(self.vector_map)
+        groups = self._reach.needed(route, pose[:2])
+        return (
+            [row for group in groups for row in self._reach.lanes[group]],
+            [row for group in groups for row in self._reach.areas.get(group, ())],
         )
 
 

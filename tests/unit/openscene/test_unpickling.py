@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_plain_data_comes_back_from_every_protocol(tmp_path: Path, protocol: int
 class OtherNumpy(pickle._Pickler):
     """Writes as a numpy whose internals have other names does."""
 
-    dispatch: Any = pickle._Pickler.dispatch.copy()
+    dispatch: ClassVar[Any] = pickle._Pickler.dispatch.copy()
 
     def __init__(self, file: BytesIO, protocol: int, core: str) -> None:
         super().__init__(file, protocol)

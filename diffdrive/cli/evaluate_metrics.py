@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from diffdrive.evaluation.scoring import Executor, ScoredScenes, ScoringJob
 
 EXECUTORS = ("process", "serial", "ray")
+NOISE = ("fixed", "zero", "seeded")
 _PICTURES = "worst"
 
 
@@ -27,6 +28,11 @@ def add_metric_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--no-human-filter", action="store_true", help="EPDMS: do not forgive what the human lost too")
     group.add_argument("--corrected", action="store_true", help="judge without the devkit's known mistakes")
+    group.add_argument(
+        "--noise",
+        choices=NOISE,
+        help="what networks start from: the same noise in every scene (default), none, or noise made of --seed and the scene",
+    )
     group.add_argument("--executor", choices=EXECUTORS, help="who does the work (default process)")
     group.add_argument("--workers", type=int, metavar="N", help="how many at a time (default: one a core)")
     group.add_argument("--ray-address", metavar="ADDRESS", help="of a running Ray cluster (default: one on this machine)")
@@ -39,7 +45,17 @@ def forbid_metric_options(args: argparse.Namespace) -> None:
     """Raise ``InputError`` for an option that would be ignored, because it needs ``--metric``."""
     from diffdrive.contracts import InputError
 
-    names = ("no_human_filter", "corrected", "executor", "workers", "ray_address", "prepared", "draw_worst", "bootstrap_seed")
+    names = (
+        "no_human_filter",
+        "corrected",
+        "noise",
+        "executor",
+        "workers",
+        "ray_address",
+        "prepared",
+        "draw_worst",
+        "bootstrap_seed",
+    )
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) not in (None, False)]
     if given:
         raise InputError(f"{', '.join(given)} belongs to scores. Name a metric: --metric pdms,epdms.")
@@ -95,12 +111,16 @@ def _executor(args: argparse.Namespace) -> Executor:
 def _job(args: argparse.Namespace, names: Sequence[PlannerName], choose: Any) -> ScoringJob:
     from diffdrive.evaluation.scoring import NetworkOptions, ScoringJob, entrants, future_needed_s
     from diffdrive.runtime import EngineOptions
+    from diffdrive.runtime.noise import NoiseKind
     from diffdrive.scoring.rules import MAP_RADIUS_M
 
     metrics = tuple(part for word in args.metric for part in word.split(",") if part)
     source = open_source(args, future_s=future_needed_s(metrics), map_radius_m=MAP_RADIUS_M)
     network = NetworkOptions(
-        engine=args.engine, options=EngineOptions(jumps=jump_table(args), device=str(device_of(args))), seed=args.seed
+        engine=args.engine,
+        options=EngineOptions(jumps=jump_table(args), device=str(device_of(args))),
+        seed=args.seed,
+        noise=None if args.noise in (None, "fixed") else NoiseKind(args.noise),
     )
     planners = entrants(names, checkpoint_folder(args), network)
     if any(planner.needs_sensors for planner in planners):

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from diffdrive.baselines import ConstantTurnRate, ConstantVelocity, EgoStatusMLP, Human
+from diffdrive.contracts import InputError
 from diffdrive.evaluation.conditions import checkpoint_hash
 from diffdrive.evaluation.names import PlannerName
 from diffdrive.evaluation.scoring.pdm_closed import PdmClosed
 from diffdrive.runtime import EngineChoice, EngineOptions, Plan, Planner
+from diffdrive.runtime.noise import NoiseKind, noise_for, scene_key
 from diffdrive.scene import Observation, Scene, Trajectory
 from diffdrive.scoring.scoring_scene import ScoringScene
 
@@ -79,6 +81,14 @@ class NetworkOptions:
 
     seed: int = 0
 
+    noise: NoiseKind | None = None
+    """What each scene's plan starts from; None: the planner's own noise, one for all scenes. Raises ``InputError`` for
+    ``TORCH``: the result would depend on which process scores which scene first."""
+
+    def __post_init__(self) -> None:
+        if self.noise is NoiseKind.TORCH:
+            raise InputError("Noise of torch's generator depends on the order of scenes. Score with SEEDED, ZERO or None.")
+
 
 def entrants(names: Sequence[PlannerName], checkpoint: Path, network: NetworkOptions | None = None) -> tuple[Entrant, ...]:
     """The planners called ``names``, in that order; ``checkpoint`` is the folder for names that need one and give none.
@@ -102,16 +112,34 @@ def _entrant(name: PlannerName, checkpoint: Path, network: NetworkOptions) -> En
     if name.kind == "ego_status_mlp":
         return Entrant(name=name.kind, make=partial(EgoStatusMLP.load, folder), identity=weights)
     how = f"{weights} engine={network.engine} jumps={network.options.jumps} device={network.options.device} seed={network.seed}"
+    if network.noise is not None:
+        how += f" noise={network.noise.value}"
     return Entrant(name=folder.resolve().name, make=partial(load_network, folder, network), identity=how, needs_sensors=True)
 
 
-def load_network(folder: Path, network: NetworkOptions) -> Planner:
+@dataclass(frozen=True, slots=True)
+class PlannerWithNoise:
+    """A planner that starts each scene from noise of its own."""
+
+    planner: Planner
+    kind: NoiseKind
+    seed: int
+
+    def plan(self, observation: Observation) -> Plan:
+        """As ``Planner.plan``."""
+        key = scene_key(observation) if self.kind is NoiseKind.SEEDED else ""
+        noise = noise_for(self.kind, key, self.seed, self.planner.engine.spec.noise_shape[1:])
+        return self.planner.plan(observation, noise=noise)
+
+
+def load_network(folder: Path, network: NetworkOptions) -> Planner | PlannerWithNoise:
     """The planner of a checkpoint folder. Raises ``InputError`` as ``Planner.from_checkpoint`` does."""
     from dataclasses import replace
 
     choice = EngineChoice.parse(network.engine)
     options = replace(network.options, precision=choice.precision)
-    return Planner.from_checkpoint(folder, engine=choice.name, options=options, seed=network.seed)
+    planner = Planner.from_checkpoint(folder, engine=choice.name, options=options, seed=network.seed)
+    return planner if network.noise is None else PlannerWithNoise(planner, network.noise, network.seed)
 
 
 def _itself(planner: Any) -> Any:

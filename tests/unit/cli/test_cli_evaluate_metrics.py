@@ -135,3 +135,8 @@ def test_a_terminal_gets_a_bar() -> None:
     frames = stream.getvalue().split("\r")
     assert [frame.count("#") for frame in frames[1:]] == [0, 14, 28]
     assert stream.getvalue().endswith("\n") and stream.getvalue().count("\n") == 1
+
+
+def test_noise_belongs_to_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--noise", "zero"]) == 2
+    assert "--noise belongs to scores" in capsys.readouterr().err

@@ -18,6 +18,10 @@ from diffdrive.evaluation.scoring import Entrant, SceneScore, SubScore, entrants
 from diffdrive.evaluation.scoring.chunks import Place, cut
 from diffdrive.evaluation.scoring.columns import column_types, from_columns, to_columns
 from diffdrive.evaluation.scoring.digest import scene_digest
+from diffdrive.evaluation.scoring.entrants import NetworkOptions, PlansObservations
+from diffdrive.runtime import Planner
+from diffdrive.runtime.latency import FrameSizes, synthetic_observations
+from diffdrive.runtime.noise import NoiseKind, noise_for, scene_key
 from diffdrive.scoring.rules import EPDMS, Protocol
 
 
@@ -171,3 +175,22 @@ def test_prepared_scenes_of_other_code_are_not_used(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(frames, "code_digest", lambda digest=digest: digest)
         frames._prepared(asked, scene, rules)
         assert len(list(tmp_path.rglob("*.npz"))) == files
+
+
+def test_a_network_can_start_each_scene_from_noise_of_its_own() -> None:
+    (observation,) = synthetic_observations(1, sizes=FrameSizes(image_size=(270, 480), num_points=1000))
+    plain = Planner.from_checkpoint(CHECKPOINTS / "nano")
+    shape = plain.engine.spec.noise_shape[1:]
+    plans = {None: plain.plan(observation).trajectory}
+    for kind in (NoiseKind.ZERO, NoiseKind.SEEDED):
+        (entrant,) = entrants(parse_planners(["network"]), CHECKPOINTS / "nano", NetworkOptions(noise=kind, seed=3))
+        assert f"noise={kind.value}" in entrant.identity
+        planner = entrant.make()
+        assert isinstance(planner, PlansObservations)
+        plans[kind] = planner.plan(observation).trajectory
+        noise = noise_for(kind, scene_key(observation), 3, shape)
+        np.testing.assert_array_equal(plans[kind].poses, plain.plan(observation, noise=noise).trajectory.poses)
+    assert not np.array_equal(plans[None].poses, plans[NoiseKind.ZERO].poses)
+    assert not np.array_equal(plans[NoiseKind.SEEDED].poses, plans[NoiseKind.ZERO].poses)
+    with pytest.raises(InputError, match="order of scenes"):
+        NetworkOptions(noise=NoiseKind.TORCH)

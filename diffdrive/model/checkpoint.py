@@ -59,7 +59,7 @@ def load_checkpoint(folder: Path) -> PlannerModel:
     from safetensors.torch import load_file
 
     folder = Path(folder)
-    config = build(PlannerConfig, _described(folder)["planner"])
+    config = load_config(folder)
     file = folder / WEIGHTS_FILE
     if not file.is_file():
         raise InputError(f"Checkpoint '{folder}' has no {WEIGHTS_FILE}. Give the folder that save_checkpoint wrote.")
@@ -68,6 +68,11 @@ def load_checkpoint(folder: Path) -> PlannerModel:
     except (SafetensorError, OSError) as error:
         raise InputError(f"Weights '{file}' cannot be read: {error}. Copy the file again.") from error
     return _assembled(config, state, where=str(file))
+
+
+def load_config(folder: Path) -> PlannerConfig:
+    """The network's configuration, without its weights. Raises ``InputError`` when there is no such checkpoint."""
+    return build(PlannerConfig, _described(Path(folder))["planner"])
 
 
 def load_metadata(folder: Path) -> dict[str, Any]:

@@ -136,7 +136,8 @@ def _points(lines: np.ndarray) -> list[np.ndarray]:
     """[K, 2] vertices of each line; heights are dropped."""
     points = shapely.get_coordinates(lines)
     points.flags.writeable = False
-    return np.split(points, np.cumsum(shapely.get_num_coordinates(lines))[:-1]) if len(lines) else []
+    ends: list[int] = np.cumsum(shapely.get_num_coordinates(lines)).tolist()
+    return [points[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _baselines(layers: Mapping[str, MapLayer], owner: str) -> Lines:

@@ -77,9 +77,7 @@ class Lane:
         for name in ("centerline", "left_boundary", "right_boundary", "outline"):
             if getattr(self, name) is None:
                 continue
-            array = frozen_array(getattr(self, name), np.float64)
-            Axes(f"Lane '{self.lane_id}'").check(name, array, "K 2", finite=True)
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, _points(f"Lane '{self.lane_id}'", name, getattr(self, name)))
 
     @property
     def polygon(self) -> np.ndarray:
@@ -102,9 +100,7 @@ class Area:
     """Stop zones: the lanes that stop there."""
 
     def __post_init__(self) -> None:
-        outline = frozen_array(self.outline, np.float64)
-        Axes(f"Area '{self.area_id}'").check("outline", outline, "P 2", finite=True)
-        object.__setattr__(self, "outline", outline)
+        object.__setattr__(self, "outline", _points(f"Area '{self.area_id}'", "outline", self.outline))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +113,7 @@ class Line:
     """[K, 2] metres."""
 
     def __post_init__(self) -> None:
-        points = frozen_array(self.points, np.float64)
-        Axes(f"Line '{self.line_id}'").check("points", points, "K 2", finite=True)
-        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "points", _points(f"Line '{self.line_id}'", "points", self.points))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +157,15 @@ class VectorMap:
             lines=tuple(replace(line, points=to_local(line.points, origin)) for line in self.lines),
             convention=self.convention,
         )
+
+
+def _points(owner: str, name: str, values: np.ndarray) -> np.ndarray:
+    """``values`` as read-only points [K, 2]. Raises ``InputError`` unless they are finite points."""
+    array = frozen_array(values, np.float64)
+    # A city has a hundred thousand of these: the contract is only spelt out where it is broken.
+    if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
+        Axes(owner).check(name, array, "K 2", finite=True)
+    return array
 
 
 def _is_near(points: np.ndarray, point: np.ndarray, radius_m: float) -> bool:

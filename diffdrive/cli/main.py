@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from diffdrive import __version__
 
-VERBS = ("scenes", "plan", "evaluate", "train", "anchors", "checkpoint", "export", "world", "demo", "bench")
+VERBS = ("scenes", "plan", "evaluate", "train", "anchors", "checkpoint", "export", "world", "navsim", "demo", "bench")
 """Each is a module of this package with ``add_parser(subparsers)``; what is heavy it imports when it runs."""
 
 

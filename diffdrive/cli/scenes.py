@@ -1,4 +1,4 @@
-"""``diffdrive scenes``: list the scenes of a 123D data root."""
+"""``diffdrive scenes``: list the scenes of a 123D data root, or of NAVSIM data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 from diffdrive.scene import Modality
 
 if TYPE_CHECKING:
-    from diffdrive.sources import Arrow123dSource, LogSummary
+    from diffdrive.sources import Arrow123dSource, LogSummary, OpenSceneLogSource
 
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("scenes", help="list the scenes of a 123D data root")
-    parser.add_argument("--logs", type=Path, required=True, metavar="DIR", help="folder that holds logs/ and maps/")
-    parser.add_argument("--splits", nargs="+", metavar="NAME", help="only these splits")
-    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets")
+    parser: argparse.ArgumentParser = subparsers.add_parser("scenes", help="list the scenes of a data root")
+    parser.add_argument(
+        "--source", choices=("logs", "openscene"), default="logs", help="123D logs, or NAVSIM data (default logs)"
+    )
+    parser.add_argument(
+        "--logs", "--data", type=Path, required=True, metavar="DIR", help="folder that holds logs/ (NAVSIM's: navsim_logs/)"
+    )
+    parser.add_argument("--splits", "--split", nargs="+", metavar="NAME", help="only these splits (NAVSIM: one)")
+    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="only these data sets (123D)")
     parser.add_argument("--stride", type=float, default=0.5, metavar="S", help="seconds between scenes (default 0.5)")
     parser.add_argument(
         "--require",
@@ -35,9 +40,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the scenes. Raises ``InputError`` for a folder that is no data root, a damaged log, a missing modality."""
-    from diffdrive.sources import Arrow123dSource
-
-    source = Arrow123dSource(args.logs, datasets=args.datasets, splits=args.splits, stride_s=args.stride)
+    source = _open(args)
     source.require(*(Modality(name) for name in args.require))
     if args.json:
         print(json.dumps(_as_json(source, args.tokens)))
@@ -46,7 +49,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(source: Arrow123dSource, tokens: bool) -> dict[str, Any]:
+def _open(args: argparse.Namespace) -> Arrow123dSource | OpenSceneLogSource:
+    from diffdrive.contracts import InputError
+    from diffdrive.sources import Arrow123dSource, OpenSceneLogSource
+
+    if args.source == "logs":
+        return Arrow123dSource(args.logs, datasets=args.datasets, splits=args.splits, stride_s=args.stride)
+    if args.datasets or len(args.splits or ()) > 1:
+        raise InputError("--source openscene reads one split of one data set: give one --split and no --datasets.")
+    return OpenSceneLogSource(args.logs, split=args.splits[0] if args.splits else None, stride_s=args.stride)
+
+
+def _as_json(source: Arrow123dSource | OpenSceneLogSource, tokens: bool) -> dict[str, Any]:
     return {
         "count": len(source.tokens),
         "modalities": _names(source.modalities),
@@ -66,7 +80,7 @@ def _as_json(source: Arrow123dSource, tokens: bool) -> dict[str, Any]:
     }
 
 
-def _as_text(source: Arrow123dSource, tokens: bool) -> list[str]:
+def _as_text(source: Arrow123dSource | OpenSceneLogSource, tokens: bool) -> list[str]:
     rows: list[tuple[str, ...]] = [("data set", "split", "log", "location", "seconds", "scenes", "modalities")]
     rows += [_row(log) for log in source.logs]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffdrive.cli.openscene_options import add_openscene_options, forbid_openscene_options, open_openscene
+
 if TYPE_CHECKING:
     from diffdrive.runtime import Planner
     from diffdrive.scene import SceneSource
 
-SOURCES = ("drivetown", "logs", "nuscenes")
+SOURCES = ("drivetown", "logs", "openscene", "nuscenes")
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -21,20 +23,23 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         choices=SOURCES,
         default="drivetown",
         help="drivetown: logs of the embedded world, sensors rendered; logs: any 123D logs, sensors as recorded; "
-        "nuscenes: one real frame (default drivetown)",
+        "openscene: NAVSIM data; nuscenes: one real frame (default drivetown)",
     )
     parser.add_argument(
         "--logs",
         "--data",
         type=Path,
         metavar="DIR",
-        help="data root (holds logs/ and maps/), or the frame's folder (default: shipped)",
+        help="data root (holds logs/ and maps/; NAVSIM's holds navsim_logs/), or the frame's folder (default: shipped)",
     )
     parser.add_argument("--speed", type=float, metavar="V", help="nuscenes: ego speed in m/s, which the frame does not state")
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="drivetown: keep rendered sensors here")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="drivetown: keep rendered sensors here; openscene: an index of the logs"
+    )
     parser.add_argument(
         "--renderer", choices=("auto", "gl", "embree"), default="auto", help="drivetown: what draws the cameras (default auto)"
     )
+    add_openscene_options(parser)
 
 
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +67,9 @@ def open_source(args: argparse.Namespace, *, future_s: float = 4.0, map_radius_m
 
     if args.source != "nuscenes" and args.speed is not None:
         raise InputError(f"--speed belongs to --source nuscenes; the logs of '{args.source}' state the ego's speed.")
+    if args.source == "openscene":
+        return open_openscene(args, future_s=future_s, map_radius_m=map_radius_m)
+    forbid_openscene_options(args)
     if args.source == "drivetown":
         from diffdrive.assets import LOGS
         from diffdrive.world.source import WorldSource

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve()
-# Helpers that several folders use: source_conformance.py and small_log.py.
-sys.path[:0] = [str(HERE.parent / "scene"), str(HERE.parent / "log123d")]
+# Helpers that several folders use: source_conformance.py, small_log.py, hand_made_town.py and navsim_data.py.
+sys.path[:0] = [str(HERE.parent / folder) for folder in ("scene", "log123d", "openscene")]
 
 REAL = Path(os.environ.get("DIFFDRIVE_REAL_DATA", HERE.parents[2].parent / "shared" / "real"))
 
@@ -41,3 +41,13 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from small_log import write_small_root
 
     return write_small_root(tmp_path_factory.mktemp("small"), sensor_frames=range(15, 80, 5))
+
+
+@pytest.fixture(scope="session")
+def navsim_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NAVSIM data with one log of 16 frames made by hand, its map and sensors. Not to be changed: copy it."""
+    pytest.importorskip("pyogrio")
+    pytest.importorskip("geopandas")
+    from navsim_data import write_navsim_root
+
+    return write_navsim_root(tmp_path_factory.mktemp("navsim") / "root")

@@ -59,7 +59,7 @@ def _assert_scene(scene: Scene, token: str) -> None:
     times = [state.timestamp_us for state in observation.ego_history]
     assert all(isinstance(time, int) for time in times)
     assert sorted(set(times)) == times
-    if scene.route is None:
+    if scene.route is None and not scene.route_group_ids:
         assert observation.command is DrivingCommand.UNKNOWN, "a command comes from a planned route only"
     for earlier, later in itertools.pairwise(observation.ego_history):
         elapsed_s = (later.timestamp_us - earlier.timestamp_us) * 1e-6
@@ -74,7 +74,7 @@ def _assert_modalities(scene: Scene, promised: frozenset[Modality]) -> None:
         Modality.CAMERAS: bool(scene.observation.cameras),
         Modality.LIDAR: scene.observation.lidar is not None,
         Modality.MAP: bool(scene.vector_map.lanes),
-        Modality.ROUTE: scene.route is not None,
+        Modality.ROUTE: scene.route is not None or bool(scene.route_group_ids),
         Modality.FUTURE: scene.future is not None,
     }
     for modality, is_there in present.items():

@@ -8,7 +8,7 @@ from source_conformance import assert_source_conforms
 
 from diffdrive.assets import LOGS
 from diffdrive.scene import SceneSource
-from diffdrive.sources import Arrow123dSource, NuscenesSampleSource
+from diffdrive.sources import Arrow123dSource, NuscenesSampleSource, OpenSceneLogSource
 
 
 def _small(request: pytest.FixtureRequest) -> SceneSource:
@@ -23,6 +23,10 @@ def _nuscenes(request: pytest.FixtureRequest) -> SceneSource:
     return NuscenesSampleSource(request.getfixturevalue("nuscenes_folder"), speed_mps=9.3)
 
 
+def _navsim(request: pytest.FixtureRequest) -> SceneSource:
+    return OpenSceneLogSource(request.getfixturevalue("navsim_root"))
+
+
 def _frozen(request: pytest.FixtureRequest) -> SceneSource:
     pytest.importorskip("py123d")
     if not Path(LOGS, "logs").is_dir():
@@ -30,6 +34,10 @@ def _frozen(request: pytest.FixtureRequest) -> SceneSource:
     return Arrow123dSource(LOGS)
 
 
-@pytest.mark.parametrize("open_source", [_small, _av2, _nuscenes, _frozen], ids=["small log", "av2", "nuscenes", "frozen logs"])
+@pytest.mark.parametrize(
+    "open_source",
+    [_small, _av2, _nuscenes, _navsim, _frozen],
+    ids=["small log", "av2", "nuscenes", "navsim", "frozen logs"],
+)
 def test_source_conforms(open_source: Callable[[pytest.FixtureRequest], SceneSource], request: pytest.FixtureRequest) -> None:
     assert_source_conforms(open_source(request))

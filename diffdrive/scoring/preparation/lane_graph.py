@@ -94,6 +94,15 @@ def with_headings(points: np.ndarray) -> np.ndarray:
     return np.column_stack([points, np.append(headings, headings[-1])])
 
 
+def drawn_polygons(outlines: Sequence[np.ndarray]) -> np.ndarray:
+    """[P] shapely polygons from outlines [V, 2], as they are drawn: one that crosses itself is not mended."""
+    if not outlines:
+        return np.empty(0, dtype=object)
+    rings = [outline if len(outline) > 2 else np.concatenate([outline, outline[:1], outline[:1]]) for outline in outlines]
+    owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    return shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=owner))
+
+
 def linked(links: Mapping[str, Iterable[str]], known: Iterable[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
     """Successors cut to ``known`` ids, and the predecessors that follow from them, both in the order of ``known``."""
     order = list(known)

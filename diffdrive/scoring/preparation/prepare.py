@@ -54,8 +54,8 @@ class Road:
 def prepare(scene: Scene, metric: str = "epdms", *, corrected: bool = False) -> ScoringScene:
     """``scene`` ready to be scored with ``metric`` ("pdms", "epdms" or "epdms_prefix"), in the ego frame at t = 0.
 
-    The route is the scene's planned route, or, where none was planned, what was driven: scoring may look ahead, planners may
-    not. PDM-Closed is run along it. ``corrected`` prepares without the devkit's known mistakes.
+    The route is the scene's listed lane groups, or its planned route, or, where none was planned, what was driven: scoring
+    may look ahead, planners may not. PDM-Closed is run along it. ``corrected`` prepares without the devkit's known mistakes.
 
     Raises ``InputError`` without a map, where the route meets no lane, and without enough future: 4 s for EPDMS, 5 s for PDMS,
     because PDMS looks a second ahead of the last simulated state.
@@ -76,7 +76,7 @@ def road_of(scene: Scene) -> Road:
     """Route, centreline and drivable map. Raises ``InputError`` without a map and where the route meets no lane."""
     pose = scene.observation.ego.pose
     graph = lane_graph_of(scene.vector_map)
-    listed = matched_route(graph, _route_line(scene), float(pose[2]))
+    listed = _listed_route(scene, graph)
     # The devkit's squares lie along the axes of the world, which the ego frame is turned against.
     world_heading = -float(scene.world_from_ego[2])
     around = surroundings(graph, PACIFICA.boxes(pose)[:2], square_heading=world_heading)
@@ -90,6 +90,18 @@ def road_of(scene: Scene) -> Road:
         drivable_map=around.with_route([lane.lane_id for lane in graph.lanes_of(route)]),
         centerline=centerline_of([graph.lanes[i] for i in lanes]),
         speed_limit_mps=graph.lanes[first].speed_limit_mps,
+    )
+
+
+def _listed_route(scene: Scene, graph: LaneGraph) -> list[str]:
+    """The blocks that the data list, as far as the map has them; where none are listed, those that the route runs through."""
+    if not scene.route_group_ids:
+        return matched_route(graph, _route_line(scene), float(scene.observation.ego.pose[2]))
+    if listed := graph.known(scene.route_group_ids):
+        return listed
+    raise InputError(
+        f"None of the {len(scene.route_group_ids)} lane groups of the route of scene '{scene.token}' is on its map "
+        f"'{scene.location}', for example '{scene.route_group_ids[0]}'. Is it the map of another city or version?"
     )
 
 

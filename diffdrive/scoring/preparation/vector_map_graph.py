@@ -1,8 +1,8 @@
 """The lane graph of a scene's vector map.
 
-Which layers become what: lane groups become roadblocks, or connectors where their lanes lie in an intersection; intersections
-stay; car parks and other drivable ground become carparks. Maps draw neighbours edge to edge, and nobody is inside of a shared
-edge: what counts as drivable is grown by a few centimetres.
+Maps with nuPlan's own layers are taken as they are drawn. Of maps that meet edge to edge, lane groups become roadblocks, or
+connectors where their lanes lie in an intersection; intersections stay; car parks and other drivable ground become carparks.
+Nobody is inside of a shared edge: what counts as drivable is grown by a few centimetres.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 import shapely
 
 from diffdrive.contracts import InputError
-from diffdrive.scene import Area, AreaKind, Lane, VectorMap
-from diffdrive.scoring.preparation.lane_graph import Block, GraphLane, LaneGraph, linked
+from diffdrive.scene import Area, AreaKind, Lane, MapConvention, VectorMap
+from diffdrive.scoring.preparation.lane_graph import Block, GraphLane, LaneGraph, drawn_polygons, linked
+from diffdrive.scoring.preparation.nuplan_graph import nuplan_lane_graph
 
 _GROWTH_M = 0.05
 _SPACING_M = 1.0
@@ -25,6 +26,8 @@ _SLIVER_M = 0.01
 
 def lane_graph_of(vector_map: VectorMap) -> LaneGraph:
     """Lanes keep their ids. Raises ``InputError`` for a map without lanes."""
+    if vector_map.convention is MapConvention.NUPLAN:
+        return nuplan_lane_graph(vector_map)
     drawn = zip(vector_map.lanes, baselines_of([lane.centerline for lane in vector_map.lanes]), strict=True)
     sound = [(lane, baseline) for lane, baseline in drawn if len(baseline) > 1]
     lanes = [lane for lane, _ in sound]
@@ -57,11 +60,7 @@ def lane_graph_of(vector_map: VectorMap) -> LaneGraph:
 
 def polygons_of(outlines: Sequence[np.ndarray]) -> np.ndarray:
     """[P] shapely polygons from outlines [V, 2]; of one that crosses itself, the largest sound part."""
-    if not outlines:
-        return np.empty(0, dtype=object)
-    rings = [outline if len(outline) > 2 else np.concatenate([outline, outline[:1], outline[:1]]) for outline in outlines]
-    owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
-    polygons = shapely.polygons(shapely.linearrings(np.concatenate(rings), indices=owner))
+    polygons = drawn_polygons(outlines)
     for row in np.flatnonzero(~shapely.is_valid(polygons)):
         polygons[row] = _mended(polygons[row])
     return polygons

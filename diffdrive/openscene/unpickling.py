@@ -72,6 +72,27 @@ def _no_bytes() -> bytes:
     return b""
 
 
+def _dtype(kind: Any, align: bool = False, copy: bool = False) -> np.dtype[Any]:
+    """A type of array elements. numpy would believe anything that the pickle tells next about it."""
+    dtype = np.dtype(kind, align, copy)
+    if dtype.fields or dtype.subdtype or dtype.kind == "V":
+        raise ValueError(f"records ({dtype}) are no plain data")
+    # If a copy were told that it holds no objects, bytes would be read as their addresses. The type itself is told in vain.
+    return np.dtype(object) if dtype.hasobject else dtype
+
+
+def _array(shape: tuple[int, ...], kind: Any, buffer: Any) -> np.ndarray:
+    """How our own exporter spells an array."""
+    if (dtype := np.dtype(kind)).hasobject:
+        raise ValueError("objects cannot be read from bytes")
+    return np.ndarray(shape, dtype, buffer)
+
+
+def _empty(_subtype: Any, _shape: tuple[int, ...], _kind: bytes) -> np.ndarray:
+    """How all other protocols begin one; its shape, type and content follow."""
+    return _reconstruct(np.ndarray, (0,), b"b")
+
+
 def _from_buffer(
     buffer: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
 ) -> np.ndarray:
@@ -102,13 +123,13 @@ PLAIN_NAMES: Names = {
 """Bytes, sets, ordered mappings and paths; everything simpler has no name in a pickle."""
 
 NUMPY_NAMES: Names = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): _array,
+    ("numpy", "dtype"): _dtype,
     **{
         (f"numpy.{core}.{module}", name): function
         for core in ("core", "_core")
         for module, name, function in (
-            ("multiarray", "_reconstruct", _reconstruct),
+            ("multiarray", "_reconstruct", _empty),
             ("multiarray", "scalar", _scalar),
             ("numeric", "_frombuffer", _from_buffer),
         )

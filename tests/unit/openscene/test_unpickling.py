@@ -132,6 +132,49 @@ def test_a_name_with_dots_does_not_reach_through_a_listed_one(tmp_path: Path) ->
         load_restricted(tmp_path / "log.pkl", NAMES)
 
 
+class Forged:
+    """An array by its parts, true or not."""
+
+    def __init__(self, call: Any, arguments: tuple[Any, ...], state: Any = None) -> None:
+        self.parts = (call, arguments) if state is None else (call, arguments, state)
+
+    def __reduce__(self) -> Any:
+        return self.parts
+
+
+ADDRESSES = b"\x41" * 16
+MEMORY_FORGERIES = {
+    "objects in a buffer": Forged(np.ndarray, ((2,), "O", ADDRESSES)),
+    "objects said to be none": Forged(
+        np.zeros(0).__reduce__()[0],
+        (np.ndarray, (0,), b"b"),
+        (1, (2,), Forged(np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)), False, ADDRESSES),
+    ),
+    "objects in records": Forged(
+        np.zeros(0).__reduce__()[0],
+        (np.ndarray, (0,), b"b"),
+        (
+            1,
+            (2,),
+            Forged(np.dtype, ("V8", False, True), (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)),
+            False,
+            ADDRESSES,
+        ),
+    ),
+    "an object alone": Forged(
+        np.float64(0).__reduce__()[0],
+        (Forged(np.dtype, ("V8", False, True), (3, "|", None, None, None, 8, 1, 0)), ADDRESSES[:8]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MEMORY_FORGERIES)
+def test_bytes_are_never_taken_for_addresses(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "log.pkl").write_bytes(pickle.dumps(MEMORY_FORGERIES[kind]))
+    with pytest.raises(InputError, match=r"log\.pkl' is no whole pickle"):
+        load_restricted(tmp_path / "log.pkl", NAMES)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 40, 200])
 def test_a_truncated_pickle_says_so(tmp_path: Path, cut: int) -> None:
     (tmp_path / "log.pkl").write_bytes(pickle.dumps(data())[:cut])

@@ -25,7 +25,7 @@ class SceneFilter:
     stride_s: float
     has_route: bool
 
-    def options(self, *, future_s: float) -> dict[str, Any]:
+    def options(self, *, future_s: float = 0.0) -> dict[str, Any]:
         """As options of ``OpenSceneLogSource``, with at least ``future_s`` of future."""
         return {
             "logs": self.logs,

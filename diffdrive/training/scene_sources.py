@@ -8,6 +8,7 @@ from typing import Any
 
 from diffdrive.contracts import InputError
 from diffdrive.scene import SceneSource
+from diffdrive.sources.openscene_log import OpenSceneLogSource
 from diffdrive.training.config import SourceConfig, SourceKind
 
 _SAMPLE_BYTES = 1 << 16
@@ -15,6 +16,8 @@ _SAMPLE_BYTES = 1 << 16
 
 def open_source(config: SourceConfig) -> SceneSource:
     """The source that ``config`` names. Raises ``InputError`` where there are no logs."""
+    if config.kind is SourceKind.OPENSCENE:
+        return _open_openscene(config)
     options: dict[str, Any] = {"splits": config.splits or None, "stride_s": config.stride_s}
     if config.kind is SourceKind.ARROW123D:
         from diffdrive.sources.arrow123d import Arrow123dSource
@@ -25,8 +28,29 @@ def open_source(config: SourceConfig) -> SceneSource:
     return WorldSource(_root(config), cache=config.render_cache, renderer=config.renderer, **options)
 
 
+def _open_openscene(config: SourceConfig) -> OpenSceneLogSource:
+    from diffdrive.openscene.scene_filter import read_scene_filter
+
+    if len(config.splits) > 1:
+        raise InputError(f"NAVSIM data are read one split at a time, got data.source.splits = {list(config.splits)}.")
+    options: dict[str, Any] = {"stride_s": config.stride_s}
+    if config.scene_filter is not None:
+        options = read_scene_filter(config.scene_filter).options()
+    return OpenSceneLogSource(
+        _root(config),
+        split=config.splits[0] if config.splits else None,
+        sensors_folder=config.sensors,
+        maps_folder=config.maps,
+        index=config.log_index,
+        across_gaps=config.across_gaps,
+        **options,
+    )
+
+
 def source_identity(source: SceneSource, config: SourceConfig) -> str:
     """Name of the source, digest of its files and, for rendered scenes, what draws them."""
+    if isinstance(source, OpenSceneLogSource):
+        return f"{source.name} {source.fingerprint()[:12]}"
     parts = [source.name, files_digest(_root(config))[:12]]
     if config.kind is SourceKind.WORLD:
         from diffdrive.world.render import SPEC_VERSION
@@ -51,8 +75,8 @@ def files_digest(root: Path) -> str:
 def _root(config: SourceConfig) -> Path:
     if config.root is not None:
         return config.root
-    if config.kind is SourceKind.ARROW123D:
-        raise InputError("data.source.root must name the folder of the 123D logs.")
+    if config.kind is not SourceKind.WORLD:
+        raise InputError(f"data.source.root must name the folder of the logs where data.source.kind is {config.kind.value}.")
     from diffdrive.assets import LOGS
 
     return LOGS

@@ -92,7 +92,7 @@ def _tilt_and_lift(frames: Frames) -> None:
 
 
 def tilted(yaw: float, *, roll: float, pitch: float) -> np.ndarray:
-    """[4] w, x, y, z of a rotation by ``yaw`` about z, then by ``pitch`` about the fixed y, then by ``roll`` about the fixed x."""
+    """[4] w, x, y, z: turned by ``yaw`` about z, then by ``pitch`` about the fixed y, then by ``roll`` about the fixed x."""
 
     def about(axis: int, angle: float) -> np.ndarray:
         values = np.zeros(4)

@@ -7,7 +7,9 @@ calls them differently in every version: ``NUMPY_NAMES`` has all the spellings, 
 from __future__ import annotations
 
 import io
+import math
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
@@ -72,40 +74,63 @@ def _no_bytes() -> bytes:
     return b""
 
 
-def _dtype(kind: Any, align: bool = False, copy: bool = False) -> np.dtype[Any]:
-    """A type of array elements. numpy would believe anything that the pickle tells next about it."""
-    dtype = np.dtype(kind, align, copy)
-    if dtype.fields or dtype.subdtype or dtype.kind == "V":
-        raise ValueError(f"records ({dtype}) are no plain data")
-    # If a copy were told that it holds no objects, bytes would be read as their addresses. The type itself is told in vain.
-    return np.dtype(object) if dtype.hasobject else dtype
+class _Type:
+    """Stands for ``numpy.dtype``: numbers and text of any byte order, or objects.
+
+    numpy believes what a pickle tells about a type, even that objects are none, and then takes bytes for their addresses.
+    """
+
+    def __init__(self, kind: Any, _align: bool = False, _copy: bool = False) -> None:
+        if not isinstance(kind, str) or not re.fullmatch(r"[<>|=]?(O|O8|\?|[biufc]\d{1,2}|[SU]\d{1,9})", kind):
+            raise ValueError(f"arrays of {kind!r} are no plain data")
+        self.dtype: np.dtype[Any] = np.dtype(kind)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] not in ("<", ">", "|", "="):
+            raise ValueError(f"the byte order {state[1]!r} is none")
+        self.dtype = self.dtype.newbyteorder(state[1])
 
 
-def _array(shape: tuple[int, ...], kind: Any, buffer: Any) -> np.ndarray:
-    """How our own exporter spells an array."""
-    if (dtype := np.dtype(kind)).hasobject:
-        raise ValueError("objects cannot be read from bytes")
-    return np.ndarray(shape, dtype, buffer)
+class _Array(np.ndarray):
+    """An array that is told its shape, type and content after it was made, and checks that they fit."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        version, shape, kind, is_fortran, content = state
+        size = math.prod(shape) * (1 if kind.dtype.hasobject else kind.dtype.itemsize)
+        if (
+            min(shape, default=0) < 0
+            or not isinstance(content, list if kind.dtype.hasobject else bytes)
+            or len(content) != size
+        ):
+            raise ValueError(f"an array of the shape {shape} does not fit its content")
+        whole: Any = (version, shape, kind.dtype, bool(is_fortran), content)
+        super().__setstate__(whole)
 
 
-def _empty(_subtype: Any, _shape: tuple[int, ...], _kind: bytes) -> np.ndarray:
-    """How all other protocols begin one; its shape, type and content follow."""
-    return _reconstruct(np.ndarray, (0,), b"b")
+def _begun(_subtype: Any, _shape: tuple[int, ...], _kind: bytes) -> np.ndarray:
+    """How protocols before 5 begin an array."""
+    return _Array(0)
+
+
+def _scalar(kind: _Type, content: bytes) -> Any:
+    """A single number or text."""
+    return np.frombuffer(content, kind.dtype, count=1)[0]
 
 
 def _from_buffer(
-    buffer: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
+    buffer: Any, kind: _Type, shape: tuple[int, ...], order: str, axis_order: tuple[int, ...] | None = None
 ) -> np.ndarray:
     """How protocol 5 spells an array."""
-    array = np.frombuffer(buffer, dtype=dtype)
+    array = np.frombuffer(buffer, kind.dtype)
     if order == "K":
         return array.reshape(shape).transpose(axis_order)
     return array.reshape(shape, order="F" if order == "F" else "C")
 
 
-# numpy tells itself what it calls these here, without a name that another version lacks.
-_reconstruct: Callable[..., Any] = np.zeros(0).__reduce__()[0]  # type: ignore[assignment]
-_scalar: Callable[..., Any] = np.float64(0).__reduce__()[0]  # type: ignore[assignment]
+def _array(shape: tuple[int, ...], kind: str, buffer: Any) -> np.ndarray:
+    """How our own exporter does."""
+    return np.frombuffer(buffer, _Type(kind).dtype).reshape(shape)
+
 
 PLAIN_NAMES: Names = {
     ("builtins", "bytearray"): bytearray,
@@ -124,12 +149,12 @@ PLAIN_NAMES: Names = {
 
 NUMPY_NAMES: Names = {
     ("numpy", "ndarray"): _array,
-    ("numpy", "dtype"): _dtype,
+    ("numpy", "dtype"): _Type,
     **{
         (f"numpy.{core}.{module}", name): function
         for core in ("core", "_core")
         for module, name, function in (
-            ("multiarray", "_reconstruct", _empty),
+            ("multiarray", "_reconstruct", _begun),
             ("multiarray", "scalar", _scalar),
             ("numeric", "_frombuffer", _from_buffer),
         )

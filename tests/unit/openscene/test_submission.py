@@ -62,7 +62,7 @@ def nan_poses() -> np.ndarray:
 ONE = bends(12)[5]
 
 FORMS = {
-    "no trajectory": (ONE, "a ndarray stands where a Trajectory must"),
+    "no trajectory": (ONE, "a numpy array stands where a Trajectory must"),
     "a list": (plan(ONE.tolist()), "must be a numpy array, got list"),
     "two columns": (plan(ONE[:, :2]), "shape (8, 3) of x, y and heading, got (8, 2)"),
     "batched": (plan(ONE[None]), "got (1, 8, 3)"),

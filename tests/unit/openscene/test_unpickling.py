@@ -37,7 +37,7 @@ def data() -> dict[str, Any]:
 
 
 def assert_equal(found: Any, wanted: Any) -> None:
-    assert type(found) is type(wanted)
+    assert isinstance(found, type(wanted))
     if isinstance(wanted, dict):
         assert list(found) == list(wanted)
         for key in wanted:
@@ -86,10 +86,14 @@ def test_numpy_1_and_numpy_2_are_read(tmp_path: Path, core: str, protocol: int) 
 
 
 def test_what_the_exporter_writes_is_read(tmp_path: Path) -> None:
-    write_frames(tmp_path / "log.pkl", [{"boxes": np.arange(7.0).reshape(1, 7), "names": np.array(["vehicle"])}])
+    write_frames(
+        tmp_path / "log.pkl",
+        [{"boxes": np.arange(7.0).reshape(1, 7), "names": np.array(["vehicle"]), "none": np.zeros((0, 7))}],
+    )
     ((frame),) = load_restricted(tmp_path / "log.pkl", NAMES)
     np.testing.assert_array_equal(frame["boxes"], np.arange(7.0).reshape(1, 7))
     frame["boxes"][0, 0] = 5.0
+    assert frame["none"].shape == (0, 7)
 
 
 def test_paths_are_read_without_a_file_system(tmp_path: Path) -> None:
@@ -160,6 +164,16 @@ MEMORY_FORGERIES = {
             False,
             ADDRESSES,
         ),
+    ),
+    "a shape that leaves its content": Forged(
+        np.zeros(0).__reduce__()[0],
+        (np.ndarray, (0,), b"b"),
+        (1, (-1, -4), np.dtype("f4"), False, ADDRESSES),
+    ),
+    "a type with fields that are none": Forged(
+        np.zeros(0).__reduce__()[0],
+        (np.ndarray, (0,), b"b"),
+        (1, (4,), Forged(np.dtype, ("f4", False, True), (3, "N", None, -1, -1, 0)), False, ADDRESSES),
     ),
     "an object alone": Forged(
         np.float64(0).__reduce__()[0],

@@ -47,9 +47,8 @@ def sound_poses(trajectories: Mapping[Any, Any]) -> Iterator[tuple[list[Any], np
 def _fault(trajectory: Any) -> str:
     """What a devkit would stumble over, or nothing."""
     if not isinstance(trajectory, Trajectory):
-        return (
-            f"a {type(trajectory).__name__} stands where a Trajectory must: return navsim's Trajectory from compute_trajectory"
-        )
+        kind = "numpy array" if isinstance(trajectory, np.ndarray) else type(trajectory).__name__
+        return f"a {kind} stands where a Trajectory must: return navsim's Trajectory from compute_trajectory"
     return _fault_of_poses(trajectory.poses) or _fault_of_sampling(trajectory.trajectory_sampling, len(trajectory.poses))
 
 

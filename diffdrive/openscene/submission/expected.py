@@ -10,7 +10,7 @@ from typing import Any
 
 from diffdrive.contracts import InputError
 from diffdrive.openscene.format import LOGS_FOLDER, TOKEN_LENGTH
-from diffdrive.openscene.unpickling import NUMPY_NAMES, PLAIN_NAMES, load_restricted
+from diffdrive.openscene.read_log import LogReader
 
 NUM_BEFORE, NUM_AFTER = 3, 10
 """Frames that a scene of the usual filter needs before and after its present."""
@@ -59,12 +59,9 @@ def expected_from_data(root: Path, split: str) -> ExpectedTokens:
     return ExpectedTokens(first=frozenset(tokens), second=frozenset())
 
 
-def _scenes_of(log: Path) -> list[str]:
-    frames = load_restricted(log, {**PLAIN_NAMES, **NUMPY_NAMES})
-    try:
-        return [frame["token"] for frame in frames[NUM_BEFORE : len(frames) - NUM_AFTER] if len(frame["roadblock_ids"])]
-    except (TypeError, KeyError) as error:
-        raise InputError(f"'{log}' is no OpenScene log: its frames lack a token or a route ({error!r}).") from error
+def _scenes_of(path: Path) -> list[str]:
+    log = LogReader(path)
+    return [log.token(index) for index in range(NUM_BEFORE, len(log) - NUM_AFTER) if log.route(index)]
 
 
 def _from_filter(path: Path, content: Any) -> ExpectedTokens:

@@ -90,13 +90,18 @@ class ScenePlanner:
         if not plan.status.is_planned:
             # The sentence's second half is about the vehicle's fallback, which is not used here.
             reason = plan.status.value.removesuffix(".").removesuffix(", so the plan is a comfortable stop")
-            message = f"Scene {name or key} was not planned: {reason}. {plan.detail}".strip()
-            _LOG.error(message)
-            raise NotPlannedError(message)
+            raise not_planned(name or key, f"{reason}. {plan.detail}")
         if plan.status is PlanStatus.PLANNED_DEGRADED and plan.detail != self._degraded:
             self._degraded = plan.detail
             _LOG.warning("The engine does not run as it was asked to: %s", plan.detail)
         return plan
+
+
+def not_planned(name: str, reason: str) -> NotPlannedError:
+    """The error for scene ``name``, to be raised. It is logged here: what a harness does with an exception, it decides."""
+    message = f"Scene {name} was not planned: {reason}".strip()
+    _LOG.error(message)
+    return NotPlannedError(message)
 
 
 def name_of(agent_input: Any, token: str | None) -> str:

@@ -29,7 +29,7 @@ from diffdrive.runtime import Plan
 from diffdrive.tensors import InputLayout, TargetLayout
 
 from .features import feature_cache_name, features_of
-from .inference import InferenceOptions, ScenePlanner, name_of
+from .inference import InferenceOptions, ScenePlanner, name_of, not_planned
 from .observation import observation_of
 from .signatures import base_arguments, check_sampling
 from .targets import MapLayers, target_cache_name, targets_of
@@ -120,7 +120,9 @@ class DiffusionDriveAgent(AbstractAgent):
 
     def initialize(self) -> None:
         """Load the weights and build the engine. Raises ``InputError`` where one of them cannot be had."""
-        self._scene_planner = ScenePlanner(self._loaded(), self.options)
+        self._load()
+        self.eval()
+        self._scene_planner = ScenePlanner(self._ready(), self.options)
 
     # Planning
 
@@ -134,7 +136,12 @@ class DiffusionDriveAgent(AbstractAgent):
         if self._scene_planner is None:
             raise InputError("The agent has no weights yet. Call initialize() before the first scene.")
         token = None if scene is None else str(scene.scene_metadata.initial_token)
-        return self._scene_planner.plan(observation_of(agent_input), name=name_of(agent_input, token), token=token)
+        name = name_of(agent_input, token)
+        try:
+            observation = observation_of(agent_input)
+        except InputError as error:
+            raise not_planned(name, str(error)) from error
+        return self._scene_planner.plan(observation, name=name, token=token)
 
     # Training
 
@@ -170,7 +177,9 @@ class DiffusionDriveAgent(AbstractAgent):
 
     def get_training_callbacks(self) -> list[Any]:
         """The callbacks of the training, which is about to begin: the weights are there from here on."""
-        self._loaded()
+        self._load()
+        # Lightning leaves modules in the state it finds them in, and checkpoints are loaded for evaluation.
+        self.train()
         return callbacks_of(self.recipe)
 
     # State
@@ -188,10 +197,9 @@ class DiffusionDriveAgent(AbstractAgent):
         """Without the engine, which lives in one process alone: a copy is initialised anew."""
         return {**self.__dict__, "_scene_planner": None}
 
-    def _loaded(self) -> PlannerModel:
+    def _load(self) -> None:
         if self.network is None:
             self.network = self.source.network()
-        return self._ready()
 
     def _ready(self) -> PlannerModel:
         if self.network is None:

@@ -113,8 +113,8 @@ def name_of(agent_input: Any, token: str | None) -> str:
     for file in files:
         if file is not None:
             return f"of '{file}'"
-    status = agent_input.ego_statuses[-1]
-    moves = ", ".join(f"{float(value):.3f}" for value in (*status.ego_velocity, *status.ego_acceleration))
+    now = agent_input.ego_statuses[-1:]
+    moves = ", ".join(f"{float(value):.3f}" for each in now for value in (*each.ego_velocity, *each.ego_acceleration))
     return f"without a name (velocity and acceleration now: {moves})"
 
 

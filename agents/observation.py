@@ -15,6 +15,9 @@ from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, Lid
 
 FRAME_INTERVAL_US = 500_000
 
+LIDAR_ROWS = 6
+"""Of a sweep: x, y, z, intensity, ring and sensor. Checked, because a transposed sweep would give points too."""
+
 
 def observation_of(agent_input: Any) -> Observation:
     """The observation of a ``navsim.common.dataclasses.AgentInput``: the whole history of the ego, the sensors of now.
@@ -85,6 +88,8 @@ def _sweep(lidar: Any) -> LidarSweep | None:
     if lidar is None or lidar.lidar_pc is None:
         return None
     points = np.asarray(lidar.lidar_pc)
-    if points.ndim != 2 or len(points) < 3:
-        raise InputError(f"lidar_pc must be an array [6, N] whose first rows are x, y and z, got shape {list(points.shape)}.")
+    if points.ndim != 2 or len(points) != LIDAR_ROWS:
+        raise InputError(
+            f"lidar_pc must be an array [{LIDAR_ROWS}, N] whose first rows are x, y and z, got shape {list(points.shape)}."
+        )
     return LidarSweep(points=points[:3].T)

@@ -1,4 +1,4 @@
-"""Everything that can break in front of, inside or behind an engine: the planner answers with a status and its last resort.
+"""Everything that can break in front of an engine, or between it and its device: a status, and the planner's last resort.
 
 Every fault is injected into a planner that just planned well, so that there is an earlier plan that could leak out.
 """
@@ -11,36 +11,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from fault_helpers import ENGINES, assert_same, assert_stop, observation, without_camera
 from graph_fakes import IMAGE_SIZE, MAX_POINTS, OPTIONS, FakeRecorder, Work, tiny_model
 
-from diffdrive.contracts import InputError
-from diffdrive.runtime import Engine, PlainEngine, Plan, Planner, PlanStatus, make_engine
+from diffdrive.runtime import PlainEngine, Plan, Planner, PlanStatus, make_engine
 from diffdrive.runtime.cuda_graph import CudaGraphEngine
-from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep, Observation
-from diffdrive.tensors import LayerProposals, PlannerInputs, Proposals
-
-
-def observation(seed: int = 0, num_points: int = 300) -> Observation:
-    rng = np.random.default_rng(seed)
-    cameras = {
-        camera: CameraFrame(
-            image=rng.integers(0, 255, (*IMAGE_SIZE, 3), dtype=np.uint8), intrinsics=np.eye(3), ego_from_camera=np.eye(4)
-        )
-        for camera in (CameraId.L0, CameraId.F0, CameraId.R0)
-    }
-    cloud = rng.uniform(-30, 30, (num_points, 3)).astype(np.float32)
-    ego = EgoState(timestamp_us=0, pose=np.zeros(3), velocity=[8.0, 0.0], acceleration=[0.0, 0.0])
-    return Observation(ego_history=(ego,), command=DrivingCommand.LEFT, cameras=cameras, lidar=LidarSweep(points=cloud))
+from diffdrive.scene import CameraId, Observation
 
 
 def forced(target: object, name: str, value: object) -> None:
     """What a driver that writes past the dataclass's checks would leave."""
     object.__setattr__(target, name, value)
-
-
-def without_camera() -> Observation:
-    seen = observation()
-    return dataclasses.replace(seen, cameras={k: v for k, v in seen.cameras.items() if k is not CameraId.L0})
 
 
 def float_image() -> Observation:
@@ -122,31 +103,12 @@ SENSOR_FAULTS = [
     (bad_speed_shape, PlanStatus.SENSOR_UNREADABLE, "stays where the car is"),
 ]
 
-ENGINES: dict[str, Callable[[], Engine]] = {
-    "plain": lambda: PlainEngine(tiny_model()),
-    "sensors": lambda: CudaGraphEngine(tiny_model(), OPTIONS, FakeRecorder()),
-}
-
 
 @pytest.fixture(scope="module", params=list(ENGINES))
 def planner(request: pytest.FixtureRequest) -> Planner:
     made = Planner(ENGINES[request.param]())
     made.warm_up()
     return made
-
-
-def assert_stop(plan: Plan, status: PlanStatus, words: str) -> None:
-    assert plan.status is status, plan.detail
-    assert words in plan.detail
-    assert not plan.status.is_planned and plan.chosen is None
-    assert plan.proposals.shape == (0, 8, 3) and plan.scores.shape == (0,)
-    assert plan.trajectory.num_poses == 8 and np.isfinite(plan.trajectory.poses).all()
-    assert np.all(plan.trajectory.poses[:, 1:] == 0.0), "straight on"
-
-
-def assert_same(plan: Plan, other: Plan) -> None:
-    np.testing.assert_array_equal(plan.proposals, other.proposals)
-    np.testing.assert_array_equal(plan.scores, other.scores)
 
 
 @pytest.mark.parametrize(("bad", "status", "words"), SENSOR_FAULTS, ids=lambda value: getattr(value, "__name__", None))
@@ -250,157 +212,6 @@ def test_without_a_gpu_cuda_graph_still_plans() -> None:
     assert plan.status is PlanStatus.PLANNED_DEGRADED, plan.detail
     expected = Planner(PlainEngine(tiny_model())).plan(observation())
     np.testing.assert_allclose(plan.proposals, expected.proposals, atol=2e-2)
-
-
-class ScriptedEngine:
-    """Answers with what ``script`` makes of a plain engine's answer."""
-
-    name, description, degraded = "scripted", "scripted", ""
-
-    def __init__(self, script: Callable[[Proposals], object] = lambda proposals: proposals) -> None:
-        self._plain = PlainEngine(tiny_model())
-        self.spec, self.device, self.script = dataclasses.replace(self._plain.spec, batch_size=None), self._plain.device, script
-        self.num_calls = 0
-
-    def warm_up(self) -> None:
-        pass
-
-    def run(self, inputs: PlannerInputs, noise: torch.Tensor, mark: Callable[[str], None] = print) -> Proposals:
-        self.num_calls += 1
-        return self.script(self._plain.run(inputs, noise))  # type: ignore[return-value]
-
-
-class FixedEngine(ScriptedEngine):
-    """Always the same answer, without a network."""
-
-    def run(self, inputs: PlannerInputs, noise: torch.Tensor, mark: Callable[[str], None] = print) -> Proposals:
-        return with_result(torch.zeros(1, 4, 8, 3), torch.zeros(1, 4))
-
-
-def with_result(poses: torch.Tensor, logits: torch.Tensor) -> Proposals:
-    return Proposals(passes=((LayerProposals(poses, logits),),))
-
-
-@pytest.mark.parametrize(
-    ("script", "status", "words"),
-    [
-        (lambda p: with_result(p.poses[:, :3], p.logits[:, :3]), PlanStatus.OUTPUT_MALFORMED, "[1, 3, 8, 3]"),
-        (lambda p: with_result(p.poses[:, :, :5], p.logits), PlanStatus.OUTPUT_MALFORMED, "[1, 4, 5, 3]"),
-        (lambda p: with_result(p.poses.repeat(2, 1, 1, 1), p.logits.repeat(2, 1)), PlanStatus.OUTPUT_MALFORMED, "[2, 4]"),
-        (lambda p: with_result(p.poses[0], p.logits), PlanStatus.NETWORK_FAILED, "InputError"),
-        (lambda p: None, PlanStatus.NETWORK_FAILED, "AttributeError"),
-        (lambda p: with_result(p.poses * torch.inf, p.logits), PlanStatus.OUTPUT_NOT_FINITE, "4 of 4"),
-        (
-            lambda p: with_result(p.poses, p.logits.index_fill(1, torch.tensor(2), torch.nan)),
-            PlanStatus.OUTPUT_NOT_FINITE,
-            "1 of",
-        ),
-    ],
-)
-def test_an_engine_that_answers_nonsense(script: Callable[[Proposals], object], status: PlanStatus, words: str) -> None:
-    engine = ScriptedEngine()
-    planner = Planner(engine)
-    good = planner.plan(observation())
-    assert good.status is PlanStatus.PLANNED
-    engine.script = script
-    assert_stop(planner.plan(observation(1)), status, words)
-    engine.script = lambda proposals: proposals
-    assert_same(planner.plan(observation()), good)
-
-
-def test_a_plan_keeps_its_numbers_when_the_engine_reuses_its_buffers() -> None:
-    poses, logits = torch.zeros(1, 4, 8, 3, dtype=torch.float64), torch.zeros(1, 4, dtype=torch.float64)
-
-    def into_buffers(proposals: Proposals) -> Proposals:
-        poses.copy_(proposals.poses)
-        logits.copy_(proposals.logits)
-        return with_result(poses, logits)
-
-    planner = Planner(ScriptedEngine(into_buffers))
-    plan = planner.plan(observation())
-    kept = [array.copy() for array in (plan.proposals, plan.scores, plan.trajectory.poses)]
-    other = planner.plan(observation(1))
-    poses.fill_(torch.nan)
-    assert not np.array_equal(other.proposals, plan.proposals)
-    for array, before in zip((plan.proposals, plan.scores, plan.trajectory.poses), kept, strict=True):
-        np.testing.assert_array_equal(array, before)
-
-
-def test_a_plan_copies_what_it_is_given() -> None:
-    proposals, scores = np.zeros((1, 8, 3)), np.ones(1)
-    trajectory = Planner(ScriptedEngine()).plan(observation()).trajectory
-    plan = Plan(trajectory=trajectory, proposals=proposals, scores=scores, status=PlanStatus.PLANNED)
-    proposals[:], scores[:] = 7.0, 7.0
-    assert not plan.proposals.any() and plan.scores[0] == 1.0
-
-
-def failing(proposals: Proposals) -> Proposals:
-    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-
-
-def test_a_spare_engine_plans_the_frames_on_which_the_first_fails() -> None:
-    first, spare = ScriptedEngine(), ScriptedEngine()
-    planner = Planner(first, spare=spare)
-    good = planner.plan(observation())
-    assert (good.status, spare.num_calls) == (PlanStatus.PLANNED, 0)
-    first.script = failing
-    plan = planner.plan(observation())
-    assert plan.status is PlanStatus.PLANNED_BY_SPARE and plan.status.is_planned
-    assert "OutOfMemoryError" in plan.detail
-    assert_same(plan, good)
-    first.script = lambda proposals: proposals
-    assert planner.plan(observation()).status is PlanStatus.PLANNED, "one failure is forgiven"
-
-
-def test_after_failures_in_a_row_only_the_spare_is_asked() -> None:
-    first, spare = ScriptedEngine(failing), ScriptedEngine()
-    planner = Planner(first, spare=spare)
-    for _ in range(2):
-        planner.plan(observation())
-    first.script = lambda proposals: proposals
-    assert planner.plan(observation()).status is PlanStatus.PLANNED
-    first.script = failing
-    for _ in range(2):
-        assert planner.plan(observation()).status is PlanStatus.PLANNED_BY_SPARE
-        assert planner.plan(without_camera()).status is PlanStatus.CAMERA_MISSING, "says nothing about the engine"
-    assert planner.plan(observation()).status is PlanStatus.PLANNED_BY_SPARE
-    calls = first.num_calls
-    assert calls == 2 + 1 + 3, "a success starts the count anew, a frame without a camera leaves it"
-    first.script = lambda proposals: proposals
-    plan = planner.plan(observation())
-    assert plan.status is PlanStatus.PLANNED_BY_SPARE and "OutOfMemoryError" in plan.detail
-    assert first.num_calls == calls
-
-
-def test_two_engines_that_fail_give_a_stop() -> None:
-    planner = Planner(ScriptedEngine(failing), spare=ScriptedEngine(lambda p: with_result(p.poses * torch.nan, p.logits)))
-    assert_stop(planner.plan(observation()), PlanStatus.OUTPUT_NOT_FINITE, "4 of 4")
-
-
-def test_a_first_engine_that_cannot_start_leaves_the_spare() -> None:
-    class Stillborn(ScriptedEngine):
-        def warm_up(self) -> None:
-            raise RuntimeError("no kernel image is available")
-
-    with pytest.raises(RuntimeError, match="kernel image"):
-        Planner(Stillborn()).warm_up()
-    first = Stillborn()
-    planner = Planner(first, spare=ScriptedEngine())
-    planner.warm_up()
-    plan = planner.plan(observation())
-    assert plan.status is PlanStatus.PLANNED_BY_SPARE and "kernel image" in plan.detail
-    assert first.num_calls == 0
-
-
-def test_a_spare_of_another_shape_and_a_batch_engine_are_refused() -> None:
-    other = ScriptedEngine()
-    other.spec = dataclasses.replace(other.spec, num_modes=6)
-    with pytest.raises(InputError, match="4 modes of 8 poses"):
-        Planner(ScriptedEngine(), spare=other)
-    other.spec = dataclasses.replace(other.spec, num_modes=4, batch_size=2)
-    for arguments in ({"engine": other}, {"engine": ScriptedEngine(), "spare": other}):
-        with pytest.raises(InputError, match="batches of 2"):
-            Planner(**arguments)
 
 
 def test_planners_side_by_side_plan_as_if_alone() -> None:

@@ -16,8 +16,8 @@ from dataclasses import replace
 
 sys.path.insert(0, {here!r})
 import torch
+from fault_helpers import observation
 from graph_fakes import OPTIONS, FakeRecorder, one_pass, tiny_model
-from test_faults import observation
 from diffdrive.runtime import Planner
 from diffdrive.runtime.cuda_graph import CudaGraphEngine
 from diffdrive.runtime.eager import EagerEngine

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from diffdrive.world.conditions import Light
+from diffdrive.world.events import EventKind
 from diffdrive.world.manoeuvres import Manoeuvre
 
 
@@ -19,14 +20,14 @@ class Density(enum.Enum):
 
 
 class EventTag(enum.Enum):
-    """What happens around the ego."""
+    """What happens around the ego: by the town's script, or told from the drive."""
 
-    JAYWALKER = "jaywalker"
-    DOUBLE_PARKED = "double_parked"
-    WORK_ZONE = "work_zone"
-    HARD_BRAKE = "hard_brake"
-    CUT_IN = "cut_in"
-    STOP_AND_GO = "stop_and_go"
+    JAYWALKER = EventKind.JAYWALKER.value
+    DOUBLE_PARKED = EventKind.DOUBLE_PARKED.value
+    WORK_ZONE = EventKind.WORK_ZONE.value
+    HARD_BRAKE = EventKind.HARD_BRAKE.value
+    CUT_IN = EventKind.CUT_IN.value
+    STOP_AND_GO = EventKind.STOP_AND_GO.value
     AMBER = "amber"
     RED_LIGHT = "red_light"
     UNPROTECTED_LEFT = "unprotected_left"

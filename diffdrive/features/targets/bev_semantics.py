@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,8 +12,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from diffdrive.contracts import InputError
+from diffdrive.features.targets.map_square import MapSquare
 from diffdrive.geometry import box_corners
-from diffdrive.scene import AgentKind, AreaKind, Scene
+from diffdrive.scene import AgentKind, AreaKind, MapConvention, Scene
 from diffdrive.tensors import TargetLayout
 
 
@@ -41,9 +43,10 @@ _PEN = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 def build_bev_semantic(scene: Scene, layout: TargetLayout) -> Tensor:
     """[rows, columns] int64 of ``BevClass``: row i begins x = i pixels ahead of the rear axle, the middle column at y = 0.
 
-    Lanes (connectors too) and intersections are road; lanes for cars have a centreline, bicycle lanes have none.
-    Pillow draws what the public implementation draws with OpenCV: on real city maps 98.7 % of the cells are equal, and
-    those that differ lie on borders.
+    Lanes (connectors too) and intersections are road; lanes for cars have a centreline, bicycle lanes have none. With
+    nuPlan's own layers connectors are no road, and what does not meet the square that the public targets ask the map for
+    is not drawn even where it lies in a corner of the canvas.
+    Pillow draws what the public implementation draws with OpenCV: those cells that differ lie on borders.
 
     Raises ``InputError`` for a layout with another number of classes.
     """
@@ -54,20 +57,46 @@ def build_bev_semantic(scene: Scene, layout: TargetLayout) -> Tensor:
         )
     canvas = Image.new("L", (layout.bev_columns, layout.bev_rows), int(BevClass.NOTHING))
     brush = ImageDraw.Draw(canvas)
-    vector_map = scene.vector_map
-
-    road = [lane.polygon for lane in vector_map.lanes]
-    road += [area.outline for area in vector_map.areas_of(AreaKind.INTERSECTION)]
-    _fill(brush, road, BevClass.ROAD, layout)
-    _fill(brush, (area.outline for area in vector_map.areas_of(AreaKind.WALKWAY)), BevClass.WALKWAY, layout)
-    for lane in vector_map.lanes:
-        if not lane.is_bike_lane:
-            cells = _cells(lane.centerline, layout)
-            for offset in _PEN:
-                brush.line((cells + offset).ravel().tolist(), fill=int(BevClass.CENTERLINE))
+    ground = _drawn_ground(scene, layout)
+    _fill(brush, ground.road, BevClass.ROAD, layout)
+    _fill(brush, ground.walkways, BevClass.WALKWAY, layout)
+    for line in ground.centerlines:
+        cells = _cells(line, layout)
+        for offset in _PEN:
+            brush.line((cells + offset).ravel().tolist(), fill=int(BevClass.CENTERLINE))
     for bev_class, kinds in _KINDS_OF_CLASS.items():
         _fill(brush, box_corners(scene.agents.of_kind(*kinds).boxes), bev_class, layout)
     return torch.from_numpy(np.array(canvas, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What is drawn of a map, in the ego frame."""
+
+    road: list[np.ndarray]
+    walkways: list[np.ndarray]
+    centerlines: list[np.ndarray]
+
+
+def _drawn_ground(scene: Scene, layout: TargetLayout) -> _Ground:
+    vector_map = scene.vector_map
+    lanes, intersections = vector_map.lanes, [area.outline for area in vector_map.areas_of(AreaKind.INTERSECTION)]
+    walkways = [area.outline for area in vector_map.areas_of(AreaKind.WALKWAY)]
+    if vector_map.convention is MapConvention.EDGE_TO_EDGE:
+        return _Ground(
+            road=[lane.polygon for lane in lanes] + intersections,
+            walkways=walkways,
+            centerlines=[lane.centerline for lane in lanes if not lane.is_bike_lane],
+        )
+    reach_m = max(layout.bev_rows, layout.bev_columns / 2) * layout.bev_pixel_m
+    asked = MapSquare(reach_m, float(scene.world_from_ego[2]))
+    plain = [lane for lane in lanes if lane.intersection_id is None and asked.meets_area(lane.polygon)]
+    connectors = [lane for lane in lanes if lane.intersection_id is not None and asked.meets_line(lane.centerline)]
+    return _Ground(
+        road=[lane.polygon for lane in plain] + [outline for outline in intersections if asked.meets_area(outline)],
+        walkways=[outline for outline in walkways if asked.meets_area(outline)],
+        centerlines=[lane.centerline for lane in (*plain, *connectors)],
+    )
 
 
 def _fill(brush: ImageDraw.ImageDraw, outlines: Iterable[np.ndarray], bev_class: BevClass, layout: TargetLayout) -> None:

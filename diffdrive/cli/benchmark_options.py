@@ -53,8 +53,10 @@ def generate_benchmark(args: argparse.Namespace, teller: Callable[[int], Callabl
     from diffdrive.contracts import InputError
     from diffdrive.world.generate import generate_world
 
-    if args.config is not None or args.overrides or args.towns != 1 or args.seed != 0:
-        raise InputError("--benchmark says which towns are made and how: give it without --config, --set, --towns and --seed.")
+    if args.overrides or any(value is not None for value in (args.config, args.towns, args.seed, args.split)):
+        raise InputError(
+            "--benchmark says which towns are made and how: give it without --config, --set, --towns, --seed and --split."
+        )
     benchmark = load_benchmark(args.benchmark)
     check_generator(benchmark)
     config = replace(benchmark.world, sensors=args.sensors)

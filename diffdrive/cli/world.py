@@ -23,9 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     verbs = world.add_subparsers(dest="world_verb", required=True, metavar="VERB")
     generate = verbs.add_parser("generate", help="towns, traffic and ego drives as 123D logs (needs SUMO)")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="123D data root to write into")
-    generate.add_argument("--towns", type=int, default=1, help="number of towns (default 1)")
-    generate.add_argument("--seed", type=int, default=0, help="seed of the first town; the next ones count on (default 0)")
-    generate.add_argument("--split", choices=("train", "val", "test"), default="train", help="default train")
+    generate.add_argument("--towns", type=int, help="number of towns (default 1)")
+    generate.add_argument("--seed", type=int, help="seed of the first town; the next ones count on (default 0)")
+    generate.add_argument("--split", choices=("train", "val", "test"), help="default train")
     generate.add_argument("--config", type=Path, metavar="YAML", help="overrides of WorldConfig")
     generate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="one override")
     generate.add_argument("--workers", type=int, default=1, help="towns made at the same time (default 1)")
@@ -46,14 +46,16 @@ def run(args: argparse.Namespace) -> int:
 
     if args.benchmark is not None:
         return generate_benchmark(args, TownTeller)
-    if args.towns < 1:
-        raise InputError(f"--towns must be at least 1, got {args.towns}.")
+    num_towns, split = 1 if args.towns is None else args.towns, args.split or "train"
+    if num_towns < 1:
+        raise InputError(f"--towns must be at least 1, got {num_towns}.")
     sensors = ["sensors=true"] if args.sensors else []
     config = build(WorldConfig, load_yaml(args.config) if args.config else None, [*args.overrides, *sensors])
-    seeds = range(args.seed, args.seed + args.towns)
-    reports = generate_world(seeds, config, args.out, split=args.split, workers=args.workers, tell=TownTeller(args.towns))
+    first = args.seed or 0
+    seeds = range(first, first + num_towns)
+    reports = generate_world(seeds, config, args.out, split=split, workers=args.workers, tell=TownTeller(num_towns))
     made = [report.manifest for report in reports if report.manifest is not None]
-    print(f"{sum(len(town['logs']) for town in made)} logs of {len(made)} towns ({args.split}) in {args.out}")
+    print(f"{sum(len(town['logs']) for town in made)} logs of {len(made)} towns ({split}) in {args.out}")
     if failed := [report.seed for report in reports if report.manifest is None]:
         print(f"{len(failed)} of {len(reports)} towns could not be made: {', '.join(map(str, failed))}", file=sys.stderr)
         return 1

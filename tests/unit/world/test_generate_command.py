@@ -56,6 +56,9 @@ def test_a_town_that_fails_is_told_and_changes_the_status(
         (["--set", "traffic.cars=3"], "no key 'cars'"),
         (["--set", "town.nodes_per_side=2"], "at least 3"),
         (["--config", "nowhere.yaml"], "does not exist"),
+        (["--benchmark", "test", "--split", "test"], "--seed and --split"),
+        (["--benchmark", "test", "--towns", "1"], "--seed and --split"),
+        (["--benchmark", "test", "--set", "traffic.cars_per_lane_km=3"], "--seed and --split"),
     ],
 )
 def test_bad_input_is_one_line_and_status_two(

@@ -32,7 +32,7 @@ def forbid_openscene_options(args: argparse.Namespace) -> None:
 
     given = [f"--{name.replace('_', '-')}" for name, default in _OPTIONS.items() if getattr(args, name, default) != default]
     if given:
-        raise InputError(f"{' and '.join(given)} belong to --source openscene, got --source {args.source}.")
+        raise InputError(f"{' and '.join(given)}: only --source openscene has such options, got --source {args.source}.")
 
 
 def open_openscene(args: argparse.Namespace, *, future_s: float, map_radius_m: float) -> OpenSceneLogSource:

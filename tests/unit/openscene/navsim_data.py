@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from hand_made_town import START_US, frame, town
+from PIL import Image
 
 from diffdrive.openscene import LogToExport, export_logs
 from diffdrive.openscene.format import token_of
@@ -52,6 +53,9 @@ def write_navsim_root(root: Path, *, sensors: bool = True) -> Path:
     )
     export_logs([log], root, city=BOSTON, sensors=sensors)
     change_log(root, _tilt_and_lift)
+    for path in (root / "sensor_blobs").rglob("CAM_?0/*.jpg"):
+        # The smallest size that features can be made of; the exporter would write sixteen times as many pixels.
+        Image.open(path).resize((480, 270)).save(path)
     return root
 
 

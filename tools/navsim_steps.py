@@ -134,7 +134,7 @@ class Commands:
         words = [*SCENES, *self.agent, *TEAM, "experiment_name=submission", f"output_dir={out}"]
         if self.devkit.version is Version.V2:
             # Of a split without a second stage the script would loop over None.
-            words.append("train_test_split.scene_filter.reactive_synthetic_initial_tokens=[]")
+            words.append("+train_test_split.scene_filter.reactive_synthetic_initial_tokens=[]")
         return self._step("submission", "run_create_submission_pickle", words, out, checked_submission)
 
     def submission_check(self) -> Step:

@@ -1,10 +1,14 @@
 """Weights that anyone can rebuild from the names of the public model's parameters, for parity checks without a checkpoint.
 
-Every tensor is drawn from a generator seeded by the CRC of "<salt>:<key>", so order does not matter and nothing is stored.
+    python tools/golden_fill.py FILE [--anchors tests/parity/data/reference_a.npz] [--salt a]
+
+writes them as the public checkpoint is written. Every tensor is drawn from a generator seeded by the CRC of "<salt>:<key>",
+so order does not matter and nothing is stored.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
 import zlib
@@ -17,8 +21,11 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from diffdrive.files import written_aside
 from diffdrive.model import PlannerModel, base
-from diffdrive.model.reference_format import reference_key
+from diffdrive.model.reference_format import PREFIX, reference_key
+
+RECORDING = Path(__file__).resolve().parents[1] / "tests" / "parity" / "data" / "reference_a.npz"
 
 
 def golden_tensor(key: str, shape: tuple[int, ...], salt: str) -> Tensor:
@@ -55,3 +62,32 @@ def golden_model(anchors: Tensor, salt: str) -> PlannerModel:
     golden = golden_state(shapes, anchors, salt)
     model.load_state_dict({key: golden[reference_key(key)] for key in model.state_dict()}, strict=True)
     return model.eval()
+
+
+def write_public_checkpoint(path: Path, anchors: Tensor, salt: str) -> None:
+    """A Lightning file with the golden weights under the public names, as the released checkpoint has them."""
+    # Shapes alone are wanted, and drawing 60 million first weights takes seconds.
+    with torch.device("meta"):
+        model = PlannerModel(base(), anchors)
+    shapes = {reference_key(key): tuple(value.shape) for key, value in model.state_dict().items()}
+    state = golden_state(shapes, anchors, salt)
+    with written_aside(path) as aside:
+        torch.save({"epoch": 99, "state_dict": {PREFIX + key: value for key, value in state.items()}}, aside)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="to write, 243 MB")
+    parser.add_argument(
+        "--anchors", type=Path, default=RECORDING, help="recording whose anchors are taken (default: reference_a)"
+    )
+    parser.add_argument("--salt", default="a", help="of the weights (default: a)")
+    args = parser.parse_args()
+    with np.load(args.anchors, allow_pickle=False) as recorded:
+        anchors = torch.from_numpy(recorded["in/anchors"])
+    write_public_checkpoint(args.file, anchors, args.salt)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

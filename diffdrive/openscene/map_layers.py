@@ -22,6 +22,7 @@ _NEEDED = {
 }
 """Columns without which a layer says nothing. Others count as empty where a map lacks them."""
 
+_DIMENSIONS = {"LineString": 1, "Polygon": 2}
 _UNREAD = ("road_segments",)
 _WAY_OUT = "Fetch the maps again, as NAVSIM's installation guide says."
 
@@ -91,8 +92,8 @@ def map_file(maps_root: Path, city: str) -> Path:
 def read_layers(path: Path) -> dict[str, MapLayer]:
     """Every layer of a city's GeoPackage, by name, in the UTM zone that its ``meta`` layer names.
 
-    Objects without a geometry are left out. Raises ``InputError`` for a file that cannot be read, that lacks a layer or a
-    column, or that does not say where it lies; ``ImportError`` without geopandas.
+    Objects without a geometry of their layer's kind are left out. Raises ``InputError`` for a file that cannot be read, that
+    lacks a layer or a column, or that does not say where it lies; ``ImportError`` without geopandas.
     """
     pyogrio, read = _require_readers()
     try:
@@ -141,7 +142,7 @@ def _layer(path: Path, name: str, read: Callable[..., Any], zone: str) -> MapLay
     except CRSError as error:
         raise InputError(f"The map '{path}' names the coordinate system '{zone}', which is none: {error}.") from error
     shapes = frame.geometry.to_numpy()
-    kept = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    kept = (shapely.get_dimensions(shapes) == _DIMENSIONS[LAYERS[name].geometry]) & ~shapely.is_empty(shapes)
     return MapLayer(
         ids=[str(fid) for fid in frame.index[kept]],
         shapes=shapes[kept],

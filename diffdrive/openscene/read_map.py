@@ -21,6 +21,7 @@ _AREA_LAYERS = {
     "carpark_areas": AreaKind.CARPARK,
     "generic_drivable_areas": AreaKind.GENERIC_DRIVABLE,
 }
+_DRIVABLE = (AreaKind.INTERSECTION, AreaKind.CARPARK, AreaKind.GENERIC_DRIVABLE)
 Lines = Mapping[str, np.ndarray]
 """[K, 2] points by id."""
 
@@ -31,7 +32,8 @@ def city_map(maps_root: Path, city: str) -> VectorMap:
     ``maps_root`` holds ``nuplan-maps-v1.0.json`` and a folder for each city. Lanes and lane connectors are ``lanes``, in the
     order of their layers, with ``outline`` as it is drawn and every vertex of the baseline; a lane that has no baseline is
     left out, for nobody can follow it. Road blocks and their connectors are areas of the kind ``LANE_GROUP``, in the order
-    of their layers. A stop zone names the connectors that its lights stop.
+    of their layers; connectors of blocks that join no lanes are left out. Nobody is inside of a hole of what may be driven
+    on; holes of other areas are lost. A stop zone names the connectors that its lights stop.
 
     Raises ``InputError`` for an index, city, file, layer or column that is not there, and for a lane and a connector of one
     id; ``ImportError`` without geopandas.
@@ -104,16 +106,20 @@ def _connectors(layers: Mapping[str, MapLayer]) -> list[Lane]:
 
 
 def _areas(layers: Mapping[str, MapLayer]) -> Iterable[Area]:
-    for name in ("lane_groups_polygons", "lane_group_connectors"):
-        layer = layers[name]
-        for i, outline in zip(layer.ids, outlines_of(layer.shapes), strict=True):
+    connectors = layers["lane_connectors"]
+    blocks, links = layers["lane_groups_polygons"], layers["lane_group_connectors"]
+    for i, outline in zip(blocks.ids, outlines_of(blocks.shapes, bridged=True), strict=True):
+        yield Area(area_id=i, kind=AreaKind.LANE_GROUP, outline=outline)
+    used = set(connectors.references("lane_group_connector_fid"))
+    for i, outline in zip(links.ids, outlines_of(links.shapes), strict=True):
+        if i in used:
             yield Area(area_id=i, kind=AreaKind.LANE_GROUP, outline=outline)
     for name, kind in _AREA_LAYERS.items():
         layer = layers[name]
         parts, rows = shapely.get_parts(layer.shapes, return_index=True)
-        for row, outline in zip(rows.tolist(), outlines_of(parts), strict=True):
+        for row, outline in zip(rows.tolist(), outlines_of(parts, bridged=kind in _DRIVABLE), strict=True):
             yield Area(area_id=layer.ids[row], kind=kind, outline=outline)
-    stops, connectors = layers["stop_polygons"], layers["lane_connectors"]
+    stops = layers["stop_polygons"]
     stopped: dict[str, list[str]] = {}
     for connector, lines in zip(connectors.ids, connectors.references("traffic_light_stop_line_fids"), strict=True):
         for line in filter(None, map(id_text, lines.split(","))):
@@ -122,10 +128,17 @@ def _areas(layers: Mapping[str, MapLayer]) -> Iterable[Area]:
         yield Area(area_id=i, kind=AreaKind.STOP_ZONE, outline=outline, lane_ids=tuple(stopped.get(i, ())))
 
 
-def outlines_of(shapes: np.ndarray) -> list[np.ndarray]:
-    """[P, 2] exterior of each polygon, not repeated at the end; of a polygon in several parts, that of the largest one."""
+def outlines_of(shapes: np.ndarray, *, bridged: bool = False) -> list[np.ndarray]:
+    """[P, 2] exterior of each polygon, not repeated at the end; of a polygon in several parts, that of the largest one.
+
+    ``bridged``: holes are part of the outline, which goes to each of them and back from its first point.
+    """
     single = np.array([_largest(shape) if shape.geom_type != "Polygon" else shape for shape in shapes], dtype=object)
-    return [ring[:-1] for ring in _points(shapely.get_exterior_ring(single))]
+    outlines = [ring[:-1] for ring in _points(shapely.get_exterior_ring(single))]
+    for row in np.flatnonzero(shapely.get_num_interior_rings(single)) if bridged else ():
+        holes = _points(shapely.get_rings(single[row])[1:])
+        outlines[row] = np.concatenate([outlines[row], *(part for hole in holes for part in (outlines[row][:1], hole))])
+    return outlines
 
 
 def _largest(shape: shapely.Geometry) -> shapely.Geometry:

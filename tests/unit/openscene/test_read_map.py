@@ -17,9 +17,11 @@ from diffdrive.contracts import InputError
 from diffdrive.openscene import export_logs
 from diffdrive.openscene.city_map import Row, layers_of, sheets_of
 from diffdrive.openscene.format import CITIES, LAYERS, MAP_FILE, MAP_INDEX, NO_OBJECT
-from diffdrive.openscene.map_layers import id_text
+from diffdrive.openscene.map_layers import id_text, read_layers
 from diffdrive.openscene.read_map import city_map, outline_sides
 from diffdrive.scene import AreaKind, Lane, MapConvention, VectorMap
+from diffdrive.scoring.preparation.drivable_map import flat_polygons
+from diffdrive.scoring.preparation.vector_map_graph import lane_graph_of
 
 pyogrio = pytest.importorskip("pyogrio")
 pytest.importorskip("geopandas")
@@ -160,6 +162,38 @@ def test_areas_in_several_parts_are_several_areas_and_a_lane_keeps_the_largest(
     walkways = twice.areas_of(AreaKind.WALKWAY)
     assert [area.area_id for area in walkways] == [i.area_id for i in found.areas_of(AreaKind.WALKWAY) for _ in range(2)]
     np.testing.assert_array_equal(twice.lanes[0].polygon, found.lanes[0].polygon)
+
+
+def test_nobody_is_inside_of_a_hole_of_drivable_ground(maps: Path, tmp_path: Path) -> None:
+    def with_holes(frame: Any) -> Any:
+        cut = [
+            shape.difference(shapely.MultiPoint([shape.centroid, shape.centroid.coords[0] + np.array([1.2, 1.2])]).buffer(0.4))
+            for shape in frame.geometry
+        ]
+        assert max(len(shape.interiors) for shape in cut) == 2
+        return frame.set_geometry(cut, crs=frame.crs)
+
+    names = ("intersections", "carpark_areas", "lane_groups_polygons", "walkways")
+    holed = city_map(rewritten(maps, tmp_path / "maps", dict.fromkeys(names, with_holes)), CITY)
+    layers = read_layers(tmp_path / "maps" / FILE)
+    rng = np.random.default_rng(0)
+    for kind, name in zip((AreaKind.INTERSECTION, AreaKind.CARPARK, AreaKind.LANE_GROUP, AreaKind.WALKWAY), names, strict=True):
+        for area, shape in zip(holed.areas_of(kind), layers[name].shapes, strict=False):
+            low, high = area.outline.min(axis=0), area.outline.max(axis=0)
+            points = rng.uniform(low, high, size=(300, 2))
+            meant = shape if kind is not AreaKind.WALKWAY else shapely.Polygon(shape.exterior)
+            np.testing.assert_array_equal(_even_odd(area.outline, points), shapely.contains_xy(meant, points))
+    drivable = flat_polygons(np.array(list(lane_graph_of(holed).intersections.values())))
+    assert len(drivable.vertices) == sum(len(area.outline) for area in holed.areas_of(AreaKind.INTERSECTION))
+
+
+def _even_odd(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """As NAVSIM's areas are looked up: every edge on the way to the point changes the side."""
+    start, end = outline[:, None], np.roll(outline, -1, axis=0)[:, None]
+    crosses = (start[..., 1] > points[:, 1]) != (end[..., 1] > points[:, 1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = start[..., 0] + (points[:, 1] - start[..., 1]) / (end[..., 1] - start[..., 1]) * (end[..., 0] - start[..., 0])
+    return (crosses & (points[:, 0] < at)).sum(axis=0) % 2 == 1
 
 
 def test_without_boundaries_the_sides_are_those_of_the_outline(maps: Path, found: VectorMap, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import diffdrive_agents
 import navsim_stand_ins as stand_ins
 import numpy as np
 import pytest
@@ -41,9 +42,10 @@ def with_stand_ins(version: str) -> ModuleType:
             patch.delitem(sys.modules, name)
         for name, module in stand_ins.modules(version).items():
             patch.setitem(sys.modules, name, module)
-        # Set and not just imported, so that leaving the context removes it.
+        # Set and not just imported, so that leaving the context removes it: here, and where importing notes it too.
         patch.setitem(sys.modules, AGENT, ModuleType(AGENT))
         del sys.modules[AGENT]
+        patch.setattr(diffdrive_agents, AGENT.rpartition(".")[2], None, raising=False)
         return importlib.import_module(AGENT)
 
 

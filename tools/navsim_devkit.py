@@ -8,12 +8,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from importlib import metadata
 from pathlib import Path
 
 from diffdrive.contracts import InputError
 
 SCRIPTS = Path("navsim/planning/script")
-CPU_TORCH = Path(__file__).resolve().parent / "cpu_torch"
+DECLARE = "from diffdrive.torchvision_ops import declare_missing_ops; declare_missing_ops()"
 
 _V1_FILES = {
     "run_pdm_score.py": True,
@@ -42,14 +43,16 @@ class Devkit:
     version: Version
     root: Path
     nuplan: Path | None = None
+    runner: tuple[str, ...] = ()
+    """Between Python and a script, where Lightning does not import by itself."""
 
-    def script(self, name: str) -> str:
-        """Path of one of its scripts, as the shell takes it."""
-        return str(self.root / SCRIPTS / f"{name}.py")
+    def script(self, name: str) -> list[str]:
+        """The words that start one of its scripts."""
+        return [sys.executable, *self.runner, str(self.root / SCRIPTS / f"{name}.py")]
 
     def environment(self, export: Path, experiments: Path) -> dict[str, str]:
         """The variables that its scripts read, for the data in ``export``."""
-        paths = [self.root, *([self.nuplan] if self.nuplan else []), *([CPU_TORCH] if lacks_vision_operators() else [])]
+        paths = [self.root, *([self.nuplan] if self.nuplan else [])]
         return {
             "OPENSCENE_DATA_ROOT": str(export),
             "NUPLAN_MAPS_ROOT": str(export / "maps"),
@@ -70,7 +73,14 @@ def find_devkit(navsim: Path, nuplan: Path | None) -> Devkit:
         )
     if nuplan is not None and not (nuplan / "nuplan/database/maps_db").is_dir():
         raise InputError(f"'{nuplan}' is no clone of nuplan-devkit: it has no nuplan/database/maps_db.")
-    return Devkit(version=_version(root), root=root, nuplan=None if nuplan is None else nuplan.resolve())
+    # The package index's wheels of torchvision are CUDA builds, which do not load beside a CPU build of torch, 2.13.0+cpu.
+    torch_build, vision_build = (metadata.version(name).partition("+")[2] for name in ("torch", "torchvision"))
+    return Devkit(
+        version=_version(root),
+        root=root,
+        nuplan=None if nuplan is None else nuplan.resolve(),
+        runner=() if torch_build == vision_build else ("-m", "diffdrive_agents.run_script"),
+    )
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -81,15 +91,10 @@ def check_environment(environment: Mapping[str, str]) -> None:
         ("pytorch_lightning, hydra", "Install what the devkit needs: pip install 'diffdrive[navsim]' (docs/navsim.md)."),
         ("diffdrive_agents.navsim_agent, diffdrive_configs.navsim", "Install diffdrive into this environment: pip install ."),
     ):
-        done = _python(f"import {module}", environment)
+        done = _python(f"{DECLARE}; import {module}", environment)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no output"])[-1]
             raise InputError(f"'import {module}' fails in {sys.executable}: {last} {cure}")
-
-
-def lacks_vision_operators() -> bool:
-    """Whether torchvision does not load beside this torch: the package index's wheels of it are CUDA builds."""
-    return _python("import torchvision", {"PYTHONPATH": ""}).returncode != 0
 
 
 def _version(root: Path) -> Version:

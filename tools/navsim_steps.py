@@ -168,5 +168,5 @@ class Commands:
         return self.folder / "dataset_cache"
 
     def _step(self, name: str, script: str, words: Sequence[str], out: Path, check: Callable[[Path], dict[str, Any]]) -> Step:
-        whole = [sys.executable, self.devkit.script(script), *words]
+        whole = [*self.devkit.script(script), *words]
         return Step(name=name, words=whole, out=out, check=check, environment=self.environment)

@@ -36,7 +36,8 @@ def clone(folder: Path, scripts: Iterable[str]) -> Path:
 def test_the_version_is_told_by_the_scripts(tmp_path: Path, scripts: tuple[str, ...], version: Version) -> None:
     devkit = find_devkit(clone(tmp_path, scripts), None)
     assert devkit.version is version
-    assert devkit.script("run_training") == str(tmp_path / "navsim/planning/script/run_training.py")
+    words = devkit.script("run_training")
+    assert (words[0], words[-1]) == (sys.executable, str(tmp_path / "navsim/planning/script/run_training.py"))
 
 
 def test_other_versions_and_other_folders_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,8 +62,8 @@ def test_each_version_gets_its_own_scripts_and_options(tmp_path: Path) -> None:
     assert f"cache.cache_path={tmp_path}/metric_cache" in old.metric_caching().words
     assert f"metric_cache_path={tmp_path}/metric_cache" in new.metric_caching().words
     first, second = old.scoring(NANO, AGENTS[NANO]), new.scoring(NANO, AGENTS[NANO], traffic="reactive")
-    assert first.words[1].endswith("run_pdm_score.py") and "traffic" not in first.command
-    assert second.words[1].endswith("run_pdm_score_one_stage.py") and "traffic_agents=reactive" in second.words
+    assert Path(first.words[1]).name == "run_pdm_score.py" and "traffic" not in first.command
+    assert Path(second.words[1]).name == "run_pdm_score_one_stage.py" and "traffic_agents=reactive" in second.words
     assert "pdms" in old.own_scoring().words and "epdms" in new.own_scoring().words
     assert "agent.seed=5" in old.submission().words and "--seed 5" in old.own_scoring().command
 

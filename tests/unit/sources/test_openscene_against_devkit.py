@@ -16,12 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from navsim_data import change_log, copy_without_sensors
 
 from diffdrive.contracts import InputError
+from diffdrive.features.inputs import build_inputs
+from diffdrive.features.targets import build_targets
 from diffdrive.geometry import to_world
 from diffdrive.geometry.se2 import rotate
+from diffdrive.model import planner_config
 from diffdrive.openscene.format import CAMERA_NAMES
+from diffdrive.runtime.noise import scene_key
 from diffdrive.scene import Agents, CameraId, LightState, Scene
 from diffdrive.sources import OpenSceneLogSource
 
@@ -98,8 +103,9 @@ def devkit_loader(root: Path, **filters: Any) -> Any:
     from navsim.common.dataclasses import SceneFilter, SensorConfig
     from navsim.common.dataloader import SceneLoader
 
-    # Images and sweep of the present alone: a scene of ours has no others.
-    sensors = SensorConfig(**{name: [3] for name in inspect.signature(SensorConfig).parameters})
+    # Three images and the sweep of the present alone: a scene of ours has no others.
+    wanted = ("cam_f0", "cam_l0", "cam_r0", "lidar_pc")
+    sensors = SensorConfig(**{name: [3] if name in wanted else False for name in inspect.signature(SensorConfig).parameters})
     scene_filter = SceneFilter(**{"num_history_frames": 4, "num_future_frames": FUTURE, "frame_interval": 1, **filters})
     split = next((root / "navsim_logs").iterdir()).name
     # The second argument has another name in each version.
@@ -218,6 +224,31 @@ def compare_sensors(compared: Comparison, ours: Scene, theirs: Any, what: str) -
 
 def wrapped(angle: np.ndarray) -> np.ndarray:
     return np.arctan2(np.sin(angle), np.cos(angle))
+
+
+def test_features_and_targets_are_those_of_the_agent(root: Path) -> None:
+    from diffdrive_agents.observation import observation_of
+    from diffdrive_agents.targets import MapLayers, targets_of
+    from nuplan.common.maps.maps_datatypes import SemanticMapLayer as Layer
+
+    loader, source = devkit_loader(root), OpenSceneLogSource(root, future_s=FUTURE / 2)
+    layout = planner_config("base", {})
+    layers = MapLayers(
+        lane=Layer.LANE, lane_connector=Layer.LANE_CONNECTOR, intersection=Layer.INTERSECTION, walkways=Layer.WALKWAYS
+    )
+    for token in source.tokens[:: max(1, len(source.tokens) // 12)]:
+        scene, observation = source.load(token), observation_of(loader.get_agent_input_from_token(token))
+        assert scene_key(scene.observation) == scene_key(observation), "both draw the same noise"
+        ours, theirs = build_inputs(scene.observation, layout.inputs), build_inputs(observation, layout.inputs)
+        for name in ("camera", "lidar", "status"):
+            assert torch.equal(getattr(ours, name), getattr(theirs, name)), name
+        targets = build_targets(scene, layout.targets)
+        expected = targets_of(loader.get_scene_from_token(token), layout.targets, layers)
+        assert torch.allclose(targets.trajectory[0].double(), expected["trajectory"], atol=1e-5)
+        assert torch.equal(targets.agent_states[0], expected["agent_states"])
+        assert torch.equal(targets.agent_labels[0], expected["agent_labels"])
+        assert torch.equal(targets.bev_semantic[0].float(), expected["bev_semantic_map"]), "the map is drawn pixel for pixel"
+        assert int(targets.bev_semantic.max()) > 0
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ scores. NAME is an agent's config, in the devkit or in a searchpath. ``replay`` 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 import tempfile
@@ -80,10 +81,15 @@ def record(args: argparse.Namespace) -> Recording:
 
 
 def draw(args: argparse.Namespace) -> Recording:
-    """Have an agent plan drawn inputs, in this process."""
+    """Have an agent plan drawn inputs, in this process. Raises ``InputError`` where there is no devkit."""
+    if missing := [name for name in ("navsim", "nuplan") if importlib.util.find_spec(name) is None]:
+        raise InputError(f"{' and '.join(missing)} cannot be imported. Put the clones on PYTHONPATH, or install them.")
     from hydra import compose, initialize_config_dir
     from hydra.utils import instantiate
 
+    from diffdrive.torchvision_ops import declare_missing_ops
+
+    declare_missing_ops()  # before the devkit imports Lightning
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         overrides = write_agent(args, folder)

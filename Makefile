@@ -11,8 +11,8 @@ demo: $(VENV)/.demo
 	$(BIN)/diffdrive demo --out out/demo
 
 test: $(VENV)/.test lint
-	# Two workers of one thread each: two of two would fight over two cores.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 15
+	# Two workers of one thread each: two of two would fight over two cores. Files in the order of tests/conftest.py.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -36,6 +36,7 @@ def model(recorded: Recorded) -> PlannerModel:
     return golden_model(torch.from_numpy(recorded["in/anchors"]), "a")
 
 
+@pytest.mark.slow
 def test_every_recorded_array_agrees(recorded: Recorded) -> None:
     rows = list(compare(recorded, "a"))
     compared = {row.name for row in rows}

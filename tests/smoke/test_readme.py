@@ -23,6 +23,7 @@ def commands(page: Path) -> list[list[str]]:
     return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, page in zip(NAMES, PAGES, strict=True) if blocks(page, "python")])
 def test_python_blocks_run(name, tmp_path, monkeypatch):
     """All blocks of a page, top to bottom, in one namespace, as a reader would type them."""

@@ -1,4 +1,4 @@
-"""Ten thousand plans in a row need no more memory than the first five hundred of them."""
+"""Thousands of plans in a row need no more memory than the first five hundred of them."""
 
 from __future__ import annotations
 
@@ -48,11 +48,15 @@ print(resident_bytes() - early)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm, which only Linux has")
-# The other engines have buffers of their own; the planner around them is the same.
-@pytest.mark.parametrize(("engine", "count"), [("eager", 10_000), ("native", 1_000), ("cuda_graph", 1_000)])
-def test_resident_memory_stays_flat(engine: str, count: int) -> None:
+# The other engines have buffers of their own; the planner around them is the same. The eager one grew by 92 and 428 KiB in two
+# runs; 3 MiB over 2,500 plans is about a kilobyte a plan.
+@pytest.mark.parametrize(
+    ("engine", "count", "limit_mib"), [("eager", 3_000, 3.0), ("native", 1_000, 8.0), ("cuda_graph", 1_000, 8.0)]
+)
+def test_resident_memory_stays_flat(engine: str, count: int, limit_mib: float) -> None:
     program = PROGRAM.format(here=str(HERE), engine=engine, count=count)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     # One lost camera input of 48 KiB for each of the last 500 plans would be 23 MiB.
-    assert int(done.stdout) < 8 * 2**20, f"{engine} grew by {int(done.stdout) / 2**20:.1f} MiB"
+    grown_mib = int(done.stdout) / 2**20
+    assert grown_mib < limit_mib, f"{engine} grew by {grown_mib:.1f} MiB"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,17 +9,20 @@ import pytest
 from diffdrive_agents.run_script import main
 
 
-def test_a_script_sees_its_arguments_its_folder_and_the_operators(tmp_path: Path) -> None:
-    (tmp_path / "neighbour.py").write_text("NAME = 'found'\n")
+def test_a_script_sees_its_arguments_its_folder_and_the_operators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("argv", "path"):
+        monkeypatch.setattr(sys, name, list(getattr(sys, name)))
+    (tmp_path / "neighbour_of_script.py").write_text("NAME = 'found'\n")
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys, torch, neighbour\n"
+        "import sys, torch, neighbour_of_script as neighbour\n"
         "ready = torch.version.cuda is not None or hasattr(torch.ops.torchvision, 'nms')\n"
         "print(__name__, sys.argv[1:], neighbour.NAME, ready)\n"
     )
-    command = [sys.executable, "-m", "diffdrive_agents.run_script", str(script), "agent=x", "--flag"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "__main__ ['agent=x', '--flag'] found True"
+    main([str(script), "agent=x", "--flag"])
+    assert capsys.readouterr().out.strip() == "__main__ ['agent=x', '--flag'] found True"
 
 
 @pytest.mark.parametrize("arguments", [[], ["gone.py"]])

@@ -49,8 +49,6 @@ def test_a_file_that_the_devkit_wrote_says_what_it_holds(tiny_network: PlannerMo
 def test_the_public_file_is_known_by_its_names(tmp_path: Path) -> None:
     source = NetworkSource(checkpoint=saved({"agent._transfuser_model.x": torch.zeros(1)}, tmp_path / "public"))
     assert source.config == base()
-    with pytest.raises(InputError, match=r"Public checkpoint '.*public' does not fit"):
-        source.network()
 
 
 def test_a_new_network_stands_around_its_anchors(tiny_values: dict[str, Any], tiny_anchors: Path) -> None:

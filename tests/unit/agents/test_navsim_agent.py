@@ -90,11 +90,12 @@ def test_without_weights_nothing_is_planned_or_trained(navsim_agent: ModuleType,
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda agent: pickle.loads(pickle.dumps(agent))])
-def test_copies_plan_the_same_once_initialised(
-    agent: Any, copied: Any, navsim_agent: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_plan_the_same_once_initialised(copied: Any, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = with_stand_ins(stand_ins.V2)
     # Pickle finds classes by name.
-    monkeypatch.setitem(sys.modules, navsim_agent.__name__, navsim_agent)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    agent = module.DiffusionDriveAgent(checkpoint_path=str(tiny_checkpoint))
+    agent.initialize()
     twin = copied(agent)
     with pytest.raises(InputError, match="initialize"):
         twin.compute_trajectory(stand_ins.agent_input())
@@ -172,8 +173,9 @@ def test_evaluation_answers_every_proposal(agent: Any, batch: Any) -> None:
 
 
 def test_a_lightning_file_of_the_agent_can_be_planned_with(
-    navsim_agent: ModuleType, tiny_values: dict[str, Any], tiny_anchors: Path, tmp_path: Path
+    tiny_values: dict[str, Any], tiny_anchors: Path, tmp_path: Path
 ) -> None:
+    navsim_agent = with_stand_ins(stand_ins.V2)
     arguments = {"preset": "nano", "planner": tiny_values, "anchors": str(tiny_anchors)}
     trained = navsim_agent.DiffusionDriveAgent(**arguments, seed=5)
     trained.initialize()

@@ -22,13 +22,14 @@ _VERSION = 1
 """Counts up when a feature or target changes its meaning without a change of its layout."""
 
 
-def feature_cache_name(layout: InputLayout) -> str:
+def feature_cache_name(layout: InputLayout, *, use_lidar: bool = True) -> str:
     """The name that files of a training cache carry.
 
     The public layout has the name of the public builders (TransFuser's and DiffusionDrive's), whose caches hold the same
     values. Every other layout has a name of its own: another layout's cache is never taken for this one's.
     """
-    return cache_name("feature", layout, InputLayout())
+    name = cache_name("feature", layout, InputLayout())
+    return name if use_lidar else f"{name}_without_lidar"
 
 
 def cache_name(kind: str, layout: Any, public_layout: Any) -> str:

@@ -23,6 +23,10 @@ _LOG = logging.getLogger(__name__)
 
 AUTO = "auto"
 
+_WAYS_OUT = {
+    PlanStatus.LIDAR_MISSING: "Data without sweeps can be planned from the cameras alone: agent.use_lidar=false.",
+}
+
 
 class NotPlannedError(RuntimeError):
     """The network did not plan a scene. The message names the scene and the reason."""
@@ -90,7 +94,7 @@ class ScenePlanner:
         if not plan.status.is_planned:
             # The sentence's second half is about the vehicle's fallback, which is not used here.
             reason = plan.status.value.removesuffix(".").removesuffix(", so the plan is a comfortable stop")
-            raise not_planned(name or key, f"{reason}. {plan.detail}")
+            raise not_planned(name or key, f"{reason}. {plan.detail or _WAYS_OUT.get(plan.status, '')}")
         if plan.status is PlanStatus.PLANNED_DEGRADED and plan.detail != self._degraded:
             self._degraded = plan.detail
             _LOG.warning("The engine does not run as it was asked to: %s", plan.detail)

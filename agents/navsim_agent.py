@@ -66,6 +66,7 @@ class DiffusionDriveAgent(AbstractAgent):
         anchors: str | None = None,
         trajectory_sampling: TrajectorySampling | None = None,
         requires_scene: bool = False,
+        use_lidar: bool = True,
         engine: str = "auto",
         device: str = "auto",
         noise: str = "seeded",
@@ -83,6 +84,9 @@ class DiffusionDriveAgent(AbstractAgent):
         file, or a Lightning file of this agent. Without it, ``preset``, ``planner`` (overrides) and ``anchors`` describe a
         new network. ``engine``, ``device``, ``noise``, ``seed``, ``jumps`` and ``image_size``: see ``InferenceOptions``.
         ``requires_scene``: be handed the annotated scene, of which only the token is used, as the key of the noise.
+        ``use_lidar``: without it the agent asks for no LiDAR and the network sees an empty histogram, in planning and in
+        training. NAVSIM v2.2's synthetic and private scenes hold no sweeps, and the devkit cannot load them otherwise; a
+        network that was trained with sweeps plans worse so.
         ``epochs``, ``optimizer`` and ``loss_weights``: see ``Recipe``. ``loss_as_dict``: ``compute_loss`` returns the terms
         and their sum as ``loss``, which DiffusionDrive's fork of the devkit logs, not the sum alone.
         """
@@ -98,6 +102,7 @@ class DiffusionDriveAgent(AbstractAgent):
         check_sampling(sampling, layout)
         super().__init__(**base_arguments(AbstractAgent, sampling, requires_scene))
         self.sampling = sampling
+        self.use_lidar = use_lidar
         self.source = source
         self.options = InferenceOptions(
             engine=engine, device=device, noise=noise, seed=seed, jumps=jumps, image_size=image_size
@@ -112,9 +117,9 @@ class DiffusionDriveAgent(AbstractAgent):
         return self.__class__.__name__
 
     def get_sensor_config(self) -> SensorConfig:
-        """The three front cameras and the LiDAR, of the present alone."""
+        """The three front cameras and, if it is used, the LiDAR, of the present alone."""
         config = SensorConfig.build_no_sensors()
-        for sensor in ("cam_f0", "cam_l0", "cam_r0", "lidar_pc"):
+        for sensor in ("cam_f0", "cam_l0", "cam_r0", *(["lidar_pc"] if self.use_lidar else [])):
             setattr(config, sensor, [NOW])
         return config
 
@@ -138,7 +143,7 @@ class DiffusionDriveAgent(AbstractAgent):
         token = None if scene is None else str(scene.scene_metadata.initial_token)
         name = name_of(agent_input, token)
         try:
-            observation = observation_of(agent_input)
+            observation = observation_of(agent_input, use_lidar=self.use_lidar)
         except InputError as error:
             raise not_planned(name, str(error)) from error
         return self._scene_planner.plan(observation, name=name, token=token)
@@ -147,7 +152,7 @@ class DiffusionDriveAgent(AbstractAgent):
 
     def get_feature_builders(self) -> list[AbstractFeatureBuilder]:
         """One builder, of the network's inputs."""
-        return [FeatureBuilder(self.source.config.inputs)]
+        return [FeatureBuilder(self.source.config.inputs, use_lidar=self.use_lidar)]
 
     def get_target_builders(self) -> list[AbstractTargetBuilder]:
         """One builder, of everything that the losses compare with."""
@@ -210,17 +215,18 @@ class DiffusionDriveAgent(AbstractAgent):
 class FeatureBuilder(AbstractFeatureBuilder):
     """The network's inputs of one scene."""
 
-    def __init__(self, layout: InputLayout) -> None:
+    def __init__(self, layout: InputLayout, *, use_lidar: bool = True) -> None:
         self._layout = layout
+        self._use_lidar = use_lidar
 
     def get_unique_name(self) -> str:
         """Of the files in a training cache: see ``feature_cache_name``."""
-        return feature_cache_name(self._layout)
+        return feature_cache_name(self._layout, use_lidar=self._use_lidar)
 
     def compute_features(self, agent_input: AgentInput) -> dict[str, Tensor]:
         """See ``diffdrive_agents.features``. Raises ``InputError`` naming the scene where a sensor is missing."""
         try:
-            return features_of(build_inputs(observation_of(agent_input), self._layout))
+            return features_of(build_inputs(observation_of(agent_input, use_lidar=self._use_lidar), self._layout))
         except InputError as error:
             raise InputError(f"Scene {name_of(agent_input, None)}: {error}") from error
 

@@ -15,12 +15,17 @@ from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, Lid
 
 FRAME_INTERVAL_US = 500_000
 
+NO_RETURNS = np.array([[0.0, 0.0, -1000.0]], dtype=np.float32)
+"""[1, 3] a sweep of which nothing counts: its one point lies below every height that the network sees."""
+
 LIDAR_ROWS = 6
 """Of a sweep: x, y, z, intensity, ring and sensor. Checked, because a transposed sweep would give points too."""
 
 
-def observation_of(agent_input: Any) -> Observation:
+def observation_of(agent_input: Any, *, use_lidar: bool = True) -> Observation:
     """The observation of a ``navsim.common.dataclasses.AgentInput``: the whole history of the ego, the sensors of now.
+
+    Without ``use_lidar`` whatever sweep there is is not looked at; an empty one (``NO_RETURNS``) stands in its place.
 
     Cameras without an image (not asked for) are left out, and so is a sweep that is not there. Raises ``InputError`` for an
     empty input, values of other shapes, and a command that is not one-hot.
@@ -34,7 +39,7 @@ def observation_of(agent_input: Any) -> Observation:
         ),
         command=driving_command(statuses[-1].driving_command),
         cameras=_cameras(agent_input.cameras[-1]) if agent_input.cameras else {},
-        lidar=_sweep(agent_input.lidars[-1]) if agent_input.lidars else None,
+        lidar=_lidar(agent_input) if use_lidar else LidarSweep(points=NO_RETURNS),
     )
 
 
@@ -84,7 +89,8 @@ def _pose(rotation: Any, translation: Any) -> np.ndarray:
     return pose
 
 
-def _sweep(lidar: Any) -> LidarSweep | None:
+def _lidar(agent_input: Any) -> LidarSweep | None:
+    lidar = agent_input.lidars[-1] if agent_input.lidars else None
     if lidar is None or lidar.lidar_pc is None:
         return None
     points = np.asarray(lidar.lidar_pc)

@@ -40,6 +40,22 @@ def test_only_the_sensors_in_use_are_loaded(navsim_agent: ModuleType) -> None:
     assert loaded == {"cam_f0": [3], "cam_l0": [3], "cam_r0": [3], "lidar_pc": [3]}
 
 
+def test_without_lidar_none_is_loaded_and_whatever_is_there_is_not_seen(
+    navsim_agent: ModuleType, tiny_checkpoint: Path
+) -> None:
+    agent = navsim_agent.DiffusionDriveAgent(checkpoint_path=str(tiny_checkpoint), use_lidar=False)
+    assert not agent.get_sensor_config().lidar_pc
+    agent.initialize()
+    bare, laden = stand_ins.agent_input(), stand_ins.agent_input()
+    bare.lidars[-1] = stand_ins.Lidar()
+    answers = [agent.compute_trajectory(each).poses for each in (bare, laden)]
+    assert np.array_equal(*answers)
+    (builder,) = agent.get_feature_builders()
+    features = builder.compute_features(bare)
+    assert not features["lidar_feature"].any() and features["camera_feature"].any()
+    assert builder.get_unique_name().endswith("_without_lidar")
+
+
 def test_a_trajectory_is_single_precision_of_the_asked_sampling(agent: Any) -> None:
     trajectory = agent.compute_trajectory(stand_ins.agent_input())
     assert trajectory.poses.shape == (8, 3) and trajectory.poses.dtype == np.float32
@@ -71,7 +87,9 @@ def test_with_a_scene_the_token_is_the_key_of_the_noise(agent: Any) -> None:
 def test_a_scene_that_is_not_planned_raises_with_its_name(agent: Any, caplog: pytest.LogCaptureFixture) -> None:
     given = stand_ins.agent_input(7)
     given.lidars[-1] = stand_ins.Lidar()
-    with pytest.raises(NotPlannedError, match=r"Scene 'abc' was not planned: There is no LiDAR sweep\."):
+    with pytest.raises(
+        NotPlannedError, match=r"Scene 'abc' was not planned: There is no LiDAR sweep\. .*agent\.use_lidar=false"
+    ):
         agent.compute_trajectory(given, stand_ins.scene("abc"))
     with pytest.raises(NotPlannedError, match=re.escape("Scene of 'drive/cam_f0/7.jpg' was not planned")):
         agent.compute_trajectory(given)

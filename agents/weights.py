@@ -20,7 +20,7 @@ from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import BoxNormalizer
 from diffdrive.model import PlannerConfig, PlannerModel, base, planner_config
-from diffdrive.model.checkpoint import CONFIG_FILE, import_reference, load_checkpoint, load_config
+from diffdrive.model.checkpoint import CONFIG_FILE, import_reference, lightning_state, load_checkpoint, load_config
 from diffdrive.model.reference_format import PREFIX as PUBLIC_PREFIX
 
 AGENT_PREFIX = "agent."
@@ -67,7 +67,7 @@ class NetworkSource:
             return self._new()
         if self.checkpoint.is_dir():
             return load_checkpoint(self.checkpoint)
-        if _is_public(_state(self.checkpoint)):
+        if _is_public(lightning_state(self.checkpoint)):
             return import_reference(self.checkpoint)
         return _from_agent(self.checkpoint, self.config)
 
@@ -122,7 +122,7 @@ def _found(path: Path) -> Path:
 def _config_of(checkpoint: Path) -> PlannerConfig:
     if checkpoint.is_dir():
         return load_config(checkpoint)
-    state = _state(checkpoint)
+    state = lightning_state(checkpoint)
     if _is_public(state):
         return base()
     described = state.get(AGENT_PREFIX + STATE_KEY)
@@ -134,21 +134,6 @@ def _config_of(checkpoint: Path) -> PlannerConfig:
     return build(PlannerConfig, described["planner"])
 
 
-def _state(file: Path) -> Mapping[str, Any]:
-    try:
-        # Mapped, not read: the names say what it is, and most files are hundreds of megabytes.
-        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # bytes that are no checkpoint can stop the unpickler anywhere, with any error
-        raise InputError(
-            f"'{file}' cannot be read as a checkpoint of plain tensors ({type(error).__name__}): it is damaged, or no file "
-            "that Lightning wrote. Give the file as it was written, or a folder of diffdrive."
-        ) from error
-    state = loaded.get("state_dict") if isinstance(loaded, Mapping) else None
-    if not isinstance(state, Mapping):
-        raise InputError(f"'{file}' is not a Lightning checkpoint: it has no 'state_dict'.")
-    return state
-
-
 def _is_public(state: Mapping[str, Any]) -> bool:
     return any(key.startswith(PUBLIC_PREFIX) for key in state)
 
@@ -156,7 +141,7 @@ def _is_public(state: Mapping[str, Any]) -> bool:
 def _from_agent(file: Path, config: PlannerConfig) -> PlannerModel:
     prefix = AGENT_PREFIX + MODEL_PREFIX
     state: dict[str, Tensor] = {
-        key.removeprefix(prefix): value for key, value in _state(file).items() if key.startswith(prefix)
+        key.removeprefix(prefix): value for key, value in lightning_state(file).items() if key.startswith(prefix)
     }
     model = PlannerModel(config, torch.zeros(config.anchor_shape))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,20 +128,30 @@ def _described(folder: Path) -> dict[str, Any]:
     return described
 
 
-def _reference_state(file: Path) -> dict[str, Tensor]:
+def lightning_state(file: Path) -> Mapping[str, Any]:
+    """The ``state_dict`` of a file that Lightning wrote; nothing in it is run.
+
+    Tensors are mapped, not read, where the file allows it: often only names are wanted of hundreds of megabytes.
+    Raises ``InputError`` for a file that is not there or holds no such thing.
+    """
     if not file.is_file():
-        raise InputError(f"Public checkpoint '{file}' does not exist. Give the downloaded file; it needs no extension.")
+        raise InputError(f"Checkpoint '{file}' does not exist. Give the file as it was downloaded or written.")
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
+        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except Exception as error:  # bytes that are no checkpoint can stop the unpickler anywhere, with any error
         # torch's own message advises to load it with code execution allowed, which is no way out.
         raise InputError(
             f"'{file}' cannot be read as a checkpoint of plain tensors ({type(error).__name__}): it is damaged, or no file "
-            "that Lightning wrote. Give the published file as it was downloaded."
+            "that Lightning wrote. Give the file as it was downloaded or written."
         ) from error
     state = loaded.get("state_dict") if isinstance(loaded, Mapping) else None
     if not isinstance(state, Mapping):
         raise InputError(f"'{file}' is not a Lightning checkpoint: it has no 'state_dict'.")
+    return state
+
+
+def _reference_state(file: Path) -> dict[str, Tensor]:
+    state = lightning_state(file)
     foreign = [key for key, value in state.items() if not str(key).startswith(PREFIX) or not isinstance(value, Tensor)]
     if foreign:
         raise InputError(f"'{file}' is not the public planner: keys must be tensors under '{PREFIX}', got {_some(foreign)}.")

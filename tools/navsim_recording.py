@@ -68,7 +68,10 @@ class Recording:
 
 
 def gathered(scenes: Path, table: Path | None) -> Recording:
-    """The files of ``RecordingAgent``, and the devkit's table of the same scenes. Raises ``InputError`` where one failed."""
+    """What ``recording_agent.recorded`` wrote, and the devkit's table of the same scenes.
+
+    Raises ``InputError`` where one failed.
+    """
     tokens = sorted(path.stem for path in scenes.glob("*.npz"))
     if not tokens:
         raise InputError(f"No scene was recorded in '{scenes}'. The devkit's log says why.")

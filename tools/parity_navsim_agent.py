@@ -42,14 +42,17 @@ RECORDING_AGENT = """\
 defaults:
   - {agent}@agent
   - _self_
-_target_: recording_agent.RecordingAgent
+_target_: recording_agent.recorded
 _convert_: all
 out: {scenes}
 decoder: "{decoder}"
 """
 
 REPLAYING_AGENT = """\
-_target_: recording_agent.ReplayingAgent
+defaults:
+  - constant_velocity_agent@agent
+  - _self_
+_target_: recording_agent.replayed
 _convert_: all
 recording: {recording}
 """

@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for folder in ("diffdrive", "agents", "tools") for p in (ROOT / folder).rglob("*.py"))
 
-# The agent, and the agent that records it. Tools may import what they like, but these two.
+# Tools may import what they like, but these two.
 DEVKITS = {"navsim", "nuplan"}
-DEVKIT_HOMES = ("agents/navsim_agent.py", "tools/recording_agent.py")
+DEVKIT_HOMES = ("agents/navsim_agent.py",)
 
 # Packages that may be imported in one place only.
 HOMES = {

@@ -7,9 +7,9 @@ Needs an environment with diffdrive, its extras data, render, train and navsim, 
 human, constant velocity and the shipped planner, scores the same scenes without the devkit and compares scene by scene, has
 the devkit cache a data set, train, score what it trained and write a submission, and checks that file.
 
-Every command is shown as a shell takes it. Results are in DIR/<version>/results.json and results.md. A second run skips what
-worked before, so both versions can share DIR and its export. Exit status 0 when every step worked and all scores agree, 1 when
-not, 2 for a devkit or an environment that will not do.
+Every command is shown as a shell takes it. Results are in DIR/<version>/results.json and results.md. A second run skips
+commands that worked before, whatever changed behind them: take a new DIR for new code. Both versions can share DIR and its
+export. Exit status 0 when every step worked and all scores agree, 1 when not, 2 for a devkit or environment that will not do.
 """
 
 from __future__ import annotations

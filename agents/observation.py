@@ -28,7 +28,7 @@ def observation_of(agent_input: Any, *, use_lidar: bool = True) -> Observation:
     Without ``use_lidar`` whatever sweep there is is not looked at; an empty one (``NO_RETURNS``) stands in its place.
 
     Cameras without an image (not asked for) are left out, and so is a sweep that is not there. Raises ``InputError`` for an
-    empty input, values of other shapes, and a command that is not one-hot.
+    empty input, values of other shapes, and several commands at once.
     """
     statuses = list(agent_input.ego_statuses)
     if not statuses:
@@ -37,7 +37,7 @@ def observation_of(agent_input: Any, *, use_lidar: bool = True) -> Observation:
         ego_history=tuple(
             ego_state(status, (index + 1 - len(statuses)) * FRAME_INTERVAL_US) for index, status in enumerate(statuses)
         ),
-        command=driving_command(statuses[-1].driving_command),
+        command=DrivingCommand.from_one_hot(statuses[-1].driving_command),
         cameras=_cameras(agent_input.cameras[-1]) if agent_input.cameras else {},
         lidar=_lidar(agent_input) if use_lidar else LidarSweep(points=NO_RETURNS),
     )
@@ -51,17 +51,6 @@ def ego_state(status: Any, timestamp_us: int) -> EgoState:
         velocity=np.asarray(status.ego_velocity, dtype=np.float64),
         acceleration=np.asarray(status.ego_acceleration, dtype=np.float64),
     )
-
-
-def driving_command(one_hot: Any) -> DrivingCommand:
-    """The command of NAVSIM's four numbers: left, straight, right, unknown. Raises ``InputError`` unless one of them is 1."""
-    values = np.asarray(one_hot, dtype=np.float64)
-    if values.shape != (len(DrivingCommand),) or sorted(values.tolist()) != [0.0, 0.0, 0.0, 1.0]:
-        raise InputError(
-            f"driving_command must be one-hot over left, straight, right and unknown, got {values.tolist()}. "
-            "Check the log it was read from."
-        )
-    return DrivingCommand(int(values.argmax()))
 
 
 def _cameras(cameras: Any) -> dict[CameraId, CameraFrame]:

@@ -101,11 +101,7 @@ class LogReader:
     def command(self, index: int) -> DrivingCommand:
         """The one command that is set; unknown where none is. Several raise."""
         with self._reading(index) as frame:
-            values = np.asarray(frame["driving_command"]).reshape(-1)
-            given = np.flatnonzero(values)
-            if len(values) != len(DrivingCommand) or len(given) > 1:
-                raise InputError(f"its driving_command must set one of {len(DrivingCommand)} numbers, got {values.tolist()}.")
-            return DrivingCommand(int(given[0])) if len(given) else DrivingCommand.UNKNOWN
+            return DrivingCommand.from_one_hot(np.asarray(frame["driving_command"]).reshape(-1))
 
     def agents(self, index: int) -> Agents:
         """Other road users in the ego frame of this frame. An unknown velocity reads as zero."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,21 @@ class DrivingCommand(enum.IntEnum):
     STRAIGHT = 1
     RIGHT = 2
     UNKNOWN = 3
+
+    @classmethod
+    def from_one_hot(cls, numbers: Any) -> DrivingCommand:
+        """The command of NAVSIM's four numbers [4]: the one that is 1; unknown where all are 0.
+
+        Raises ``InputError`` for anything else.
+        """
+        values = np.asarray(numbers, dtype=np.float64)
+        is_set = values == 1.0
+        if values.shape != (len(cls),) or np.count_nonzero(values) != is_set.sum() or is_set.sum() > 1:
+            raise InputError(
+                f"driving_command must be one-hot over left, straight, right and unknown, got {values.tolist()}. "
+                "Check the log it was read from."
+            )
+        return cls(int(is_set.argmax())) if is_set.any() else cls.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

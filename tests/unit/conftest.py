@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve()
-# Helpers that several folders use: source_conformance.py, small_log.py, hand_made_town.py and navsim_data.py.
-sys.path[:0] = [str(HERE.parent / folder) for folder in ("scene", "log123d", "openscene")]
+# Helpers that several folders use: tiny_planner.py, source_conformance.py, small_log.py, hand_made_town.py and navsim_data.py.
+sys.path[:0] = [str(HERE.parent / folder) for folder in ("helpers", "scene", "log123d", "openscene")]
 
 REAL = Path(os.environ.get("DIFFDRIVE_REAL_DATA", HERE.parents[2].parent / "shared" / "real"))
 

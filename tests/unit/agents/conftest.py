@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import diffdrive_agents
 import navsim_stand_ins as stand_ins
 import numpy as np
 import pytest
 import torch
+from tiny_planner import TINY_PLANNER
 
 from diffdrive.anchors import AnchorSet, fit_anchors
 from diffdrive.model import PlannerConfig, PlannerModel, planner_config
 from diffdrive.model.checkpoint import save_checkpoint
 
-AGENT = "diffdrive_agents.navsim_agent"
-_ENCODER = {"name": "resnet10t", "channels": [8, 8, 16, 16], "stem_width": 8}
-_TINY: dict[str, Any] = {
-    "inputs": {"camera_height": 32, "camera_width": 128, "lidar_pixels": 32},
-    "targets": {"bev_rows": 16, "bev_columns": 32, "bev_pixel_m": 2.0, "num_agents": 6},
-    "num_modes": 4,
-    "image_encoder": _ENCODER,
-    "lidar_encoder": _ENCODER,
-    "bev_channels": 8,
-    "dims": 32,
-    "heads": 4,
-    "ffn_dims": 32,
-    "query_layers": 1,
-    "point_dims": 16,
-}
-
-
-def with_stand_ins(version: str) -> ModuleType:
-    """The agent's module, imported beside stand-ins for the devkit ``version``; ``sys.modules`` is then as it was before."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in sys.modules if name == AGENT or name.split(".")[0] in ("navsim", "nuplan")]:
-            patch.delitem(sys.modules, name)
-        for name, module in stand_ins.modules(version).items():
-            patch.setitem(sys.modules, name, module)
-        # Set and not just imported, so that leaving the context removes it: here, and where importing notes it too.
-        patch.setitem(sys.modules, AGENT, ModuleType(AGENT))
-        del sys.modules[AGENT]
-        patch.setattr(diffdrive_agents, AGENT.rpartition(".")[2], None, raising=False)
-        return importlib.import_module(AGENT)
-
 
 @pytest.fixture(scope="session", params=[stand_ins.V1, stand_ins.V2])
 def navsim_agent(request: pytest.FixtureRequest) -> ModuleType:
     """``diffdrive_agents.navsim_agent`` beside stand-ins, once for each devkit."""
-    return with_stand_ins(request.param)
+    return stand_ins.imported_agent(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -66,12 +34,12 @@ def agent(navsim_agent: ModuleType, tiny_checkpoint: Path) -> Any:
 @pytest.fixture(scope="session")
 def tiny_values() -> dict[str, Any]:
     """Overrides of the nano preset."""
-    return _TINY
+    return TINY_PLANNER
 
 
 @pytest.fixture(scope="session")
 def tiny_config() -> PlannerConfig:
-    return planner_config("nano", _TINY)
+    return planner_config("nano", TINY_PLANNER)
 
 
 @pytest.fixture(scope="session")

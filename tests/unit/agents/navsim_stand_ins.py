@@ -5,14 +5,19 @@ They let the agent's own logic run where no devkit is installed. What the real d
 
 from __future__ import annotations
 
+import importlib
+import sys
 import types
 from dataclasses import dataclass, field
 from typing import Any
 
+import diffdrive_agents
 import numpy as np
+import pytest
 import torch
 
 V1, V2 = "v1.1", "v2.2"
+AGENT = "diffdrive_agents.navsim_agent"
 CAMERAS = ("cam_f0", "cam_l0", "cam_l1", "cam_l2", "cam_r0", "cam_r1", "cam_r2", "cam_b0")
 
 
@@ -190,3 +195,17 @@ def modules(version: str) -> dict[str, types.ModuleType]:
         made[name] = types.ModuleType(name)
         made[name].__dict__.update(values)
     return made
+
+
+def imported_agent(version: str) -> types.ModuleType:
+    """The agent's module, imported beside stand-ins for the devkit ``version``; ``sys.modules`` is then as it was before."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in sys.modules if name == AGENT or name.split(".")[0] in ("navsim", "nuplan")]:
+            patch.delitem(sys.modules, name)
+        for name, module in modules(version).items():
+            patch.setitem(sys.modules, name, module)
+        # Set and not just imported, so that leaving the context removes it: here, and where importing notes it too.
+        patch.setitem(sys.modules, AGENT, types.ModuleType(AGENT))
+        del sys.modules[AGENT]
+        patch.setattr(diffdrive_agents, AGENT.rpartition(".")[2], None, raising=False)
+        return importlib.import_module(AGENT)

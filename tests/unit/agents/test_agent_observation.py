@@ -27,7 +27,13 @@ def test_the_command_is_the_one_that_is_hot(command: DrivingCommand) -> None:
     assert observation_of(given).command is command
 
 
-@pytest.mark.parametrize("command", [[0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0], [0.5, 0.5, 0, 0], [[1, 0, 0, 0]]])
+def test_no_command_is_an_unknown_one() -> None:
+    given = stand_ins.agent_input()
+    given.ego_statuses[-1].driving_command = np.zeros(4)
+    assert observation_of(given).command is DrivingCommand.UNKNOWN
+
+
+@pytest.mark.parametrize("command", [[2, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0], [0.5, 0.5, 0, 0], [[1, 0, 0, 0]]])
 def test_a_command_that_is_not_one_hot_is_refused(command: list[float]) -> None:
     given = stand_ins.agent_input()
     given.ego_statuses[-1].driving_command = command

@@ -14,7 +14,6 @@ import navsim_stand_ins as stand_ins
 import numpy as np
 import pytest
 import torch
-from conftest import with_stand_ins
 from diffdrive_agents.inference import NotPlannedError
 
 from diffdrive.contracts import InputError
@@ -29,7 +28,7 @@ def test_the_base_class_gets_what_it_takes(navsim_agent: ModuleType) -> None:
 
 
 def test_an_unknown_devkit_is_named() -> None:
-    module = with_stand_ins("v9")
+    module = stand_ins.imported_agent("v9")
     with pytest.raises(InputError, match=r"clairvoyant, requires_scene\), known are v1.1: .*; v2.2: .*Install NAVSIM"):
         module.DiffusionDriveAgent(preset="base")
 
@@ -109,7 +108,7 @@ def test_without_weights_nothing_is_planned_or_trained(navsim_agent: ModuleType,
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda agent: pickle.loads(pickle.dumps(agent))])
 def test_copies_plan_the_same_once_initialised(copied: Any, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = with_stand_ins(stand_ins.V2)
+    module = stand_ins.imported_agent(stand_ins.V2)
     # Pickle finds classes by name.
     monkeypatch.setitem(sys.modules, module.__name__, module)
     agent = module.DiffusionDriveAgent(checkpoint_path=str(tiny_checkpoint))
@@ -193,7 +192,7 @@ def test_evaluation_answers_every_proposal(agent: Any, batch: Any) -> None:
 def test_a_lightning_file_of_the_agent_can_be_planned_with(
     tiny_values: dict[str, Any], tiny_anchors: Path, tmp_path: Path
 ) -> None:
-    navsim_agent = with_stand_ins(stand_ins.V2)
+    navsim_agent = stand_ins.imported_agent(stand_ins.V2)
     arguments = {"preset": "nano", "planner": tiny_values, "anchors": str(tiny_anchors)}
     trained = navsim_agent.DiffusionDriveAgent(**arguments, seed=5)
     trained.initialize()

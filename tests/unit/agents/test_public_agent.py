@@ -17,7 +17,6 @@ import navsim_stand_ins as stand_ins
 import numpy as np
 import pytest
 import torch
-from conftest import with_stand_ins
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -44,7 +43,7 @@ def public_agent() -> Iterator[Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "diffusiondrive_navsim_88p1_PDMS"
         write_public_checkpoint(path, anchors, "a")
-        agent = with_stand_ins(stand_ins.V1).DiffusionDriveAgent(
+        agent = stand_ins.imported_agent(stand_ins.V1).DiffusionDriveAgent(
             checkpoint_path=str(path), noise="torch", jumps="reference", device="cpu"
         )
         agent.initialize()

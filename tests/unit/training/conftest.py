@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from memory_source import MemorySource
+from tiny_planner import TINY_PLANNER
 
 from diffdrive.configuration import build
 from diffdrive.model import planner_config
 from diffdrive.training.cache_builder import open_or_build
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.feature_cache import CacheSpec, FeatureCache
-
-TINY_ENCODER = {"name": "resnet10t", "channels": [8, 8, 16, 16], "stem_width": 8}
-TINY_PLANNER: dict[str, Any] = {
-    "inputs": {"camera_height": 32, "camera_width": 128, "lidar_pixels": 32},
-    "targets": {"bev_rows": 16, "bev_columns": 32, "bev_pixel_m": 2.0, "num_agents": 6},
-    "num_modes": 4,
-    "image_encoder": TINY_ENCODER,
-    "lidar_encoder": TINY_ENCODER,
-    "bev_channels": 8,
-    "dims": 32,
-    "heads": 4,
-    "ffn_dims": 32,
-    "query_layers": 1,
-    "point_dims": 16,
-    "fusion_dropout": 0.1,
-    "decoder_dropout": 0.1,
-}
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_PLANNER
+from tiny_planner import TINY_PLANNER
 
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel, planner_config

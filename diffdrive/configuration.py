@@ -24,7 +24,7 @@ def build(cls: type[T], values: Mapping[str, Any] | None = None, overrides: Sequ
 
     Raises ``InputError`` for a key that ``cls`` does not have (naming the closest one) and for a value of the wrong type.
     """
-    merged = _deep_merge(dict(values or {}), _parse_overrides(overrides))
+    merged = merge(values or {}, parse_overrides(overrides))
     return _from_mapping(cls, merged, where=cls.__name__)
 
 
@@ -65,7 +65,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """``["a.b=1"]`` as ``{"a": {"b": 1}}``, values read as YAML. Raises ``InputError`` where there is no key or no ``=``."""
     tree: dict[str, Any] = {}
     if not overrides:
         return tree
@@ -83,13 +84,13 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return tree
 
 
-def _deep_merge(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``extra`` on top, mapping by mapping; neither is changed."""
+    merged = dict(base)
     for key, value in extra.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
-            base[key] = _deep_merge(dict(base[key]), value)
-        else:
-            base[key] = value
-    return base
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if nested else value
+    return merged
 
 
 def _from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:

@@ -21,11 +21,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from diffdrive.configuration import build, load_yaml
-    from diffdrive.training.config import TrainingConfig
+    from diffdrive.training.config import load_training_config
     from diffdrive.training.fit import fit, open_cache
 
-    config = build(TrainingConfig, load_yaml(args.config) if args.config else {}, args.overrides)
+    config = load_training_config(args.config, args.overrides)
     start = time.monotonic()
     cache = open_cache(config, workers=args.workers, progress=_progress(config.progress_bar))
     size = cache.spec.num_bytes / 1e6

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from diffdrive.configuration import build, to_mapping
+from diffdrive.configuration import build, merge, to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import BoxNormalizer, NoiseSchedule
 from diffdrive.tensors import InputLayout, TargetLayout
@@ -179,12 +179,4 @@ def planner_config(name: str, values: Mapping[str, Any] | None = None, overrides
         hint = f"Did you mean '{close[0]}'?" if close else f"Known planners: {', '.join(PLANNERS)}."
         raise InputError(f"There is no planner called '{name}'. {hint}")
     defaults = to_mapping(PLANNERS[name]())
-    return build(PlannerConfig, _merged(defaults, values or {}), overrides)
-
-
-def _merged(defaults: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(defaults)
-    for key, value in values.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if nested else value
-    return merged
+    return build(PlannerConfig, merge(defaults, values or {}), overrides)

@@ -71,7 +71,7 @@ class PlannerLightningModule(pl.LightningModule):
         """The weighted sum of all losses of one batch."""
         generator = torch.Generator().manual_seed(self._seed_of(self.global_step))
         noise, levels = self._draw(len(batch), generator)
-        batch = mirror_some(batch, self.config.data.flip_probability, generator)
+        batch = mirror_some(batch, self.config.augmentation.mirror_probability, generator)
         inputs, targets = batch.inputs(self.planner.inputs), batch.targets()
         losses = denoising_losses(self.model, inputs, targets, noise, levels, self.config.weights)
         total = losses.total

@@ -20,7 +20,7 @@ from diffdrive.model import planner_config
 from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.scene import Agents, CameraFrame, CameraId, DrivingCommand, EgoState, Future, LidarSweep, Scene, Trajectory
 from diffdrive.training.augmentation import mirror, mirror_some
-from diffdrive.training.config import DataConfig, TrainingConfig
+from diffdrive.training.config import AugmentationConfig, DataConfig, TrainingConfig
 from diffdrive.training.data_module import BatchLoader
 from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
 from diffdrive.training.feature_cache import FeatureCache, PackedBatch, pack
@@ -109,7 +109,7 @@ def test_some_are_mirrored_and_the_rest_untouched(tiny_cache: FeatureCache) -> N
 
 
 def test_the_training_step_is_the_objective_of_its_own_seed(tiny_config: TrainingConfig, tiny_cache: FeatureCache) -> None:
-    config = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, flip_probability=0.0))
+    config = dataclasses.replace(tiny_config, augmentation=AugmentationConfig())
     module = make_module(config, tiny_cache).eval()
     logged: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: logged.__setitem__(name, value)  # type: ignore[method-assign,assignment]

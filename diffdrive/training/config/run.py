@@ -1,0 +1,116 @@
+"""One run, whole: everything it depends on as one frozen value."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diffdrive.contracts import InputError
+from diffdrive.training.config.augmentation import AugmentationConfig
+from diffdrive.training.config.data import DataConfig
+from diffdrive.training.config.decoder_stage import DecoderStageConfig
+from diffdrive.training.config.optimizer import OptimizerConfig
+from diffdrive.training.config.recording import RecordingConfig, ValidationConfig
+from diffdrive.training.objectives import ObjectiveWeights
+
+
+class Strategy(enum.Enum):
+    """How several devices share one run."""
+
+    AUTO = "auto"
+    """DDP where there is more than one device."""
+
+    DDP = "ddp"
+    FSDP = "fsdp"
+    """Weights, gradients and optimiser state are sharded over the devices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """One training run."""
+
+    name: str = "nano"
+    output: Path = Path("out/train")
+    """The run's folder is ``output / name``."""
+
+    recipe: str | None = None
+    """The recipe (``configs/recipes``) that was merged under this configuration."""
+
+    preset: str = "nano"
+    """Which planner configuration to begin with: base or nano."""
+
+    planner: dict[str, Any] = field(default_factory=dict)
+    """Overrides of the preset."""
+
+    anchors: Path | None = None
+    """Anchor file (.npy) of the network; None clusters the training scenes' own trajectories. Unless ``planner`` names a
+    ``normalizer``, it is the box that the anchors' file gives."""
+
+    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    decoder_stage: DecoderStageConfig = field(default_factory=DecoderStageConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
+    seed: int = 0
+    epochs: int = 20
+    max_minutes: float | None = None
+    """Stop after this much wall time, whatever the epoch."""
+
+    max_steps: int | None = None
+    validate_every_epochs: int = 1
+    precision: str = "32-true"
+    """As Lightning names them: 32-true, bf16-mixed, 16-mixed."""
+
+    channels_last: bool = True
+    accelerator: str = "auto"
+    devices: int = 1
+    """GPUs, or processes on a CPU. Two processes of one thread train faster on two cores than one of two threads: they wait
+    for each other once a step instead of once an operation."""
+
+    nodes: int = 1
+    """Machines, of ``devices`` each; Slurm or torchrun start the processes."""
+
+    strategy: Strategy = Strategy.AUTO
+    accumulate: int = 1
+    """Batches whose gradients make one optimiser step."""
+
+    compile: bool = False
+    """Compile the network with torch.compile: minutes at the start, less time in every step."""
+
+    threads: int | None = None
+    """CPU threads of torch in each process; None leaves its choice."""
+
+    with_ego_status_mlp: bool = False
+    """Also fit the blind baseline on the same split and put it beside the exported planner, for comparisons."""
+
+    half_precision_export: bool = False
+    """Store the exported weights in half precision: half the size, and what a small planner ships with."""
+
+    progress_bar: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "validate_every_epochs", "devices", "nodes", "accumulate"):
+            if getattr(self, name) < 1:
+                raise InputError(f"TrainingConfig.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.optimizer.anneal_by_time and self.max_minutes is None:
+            raise InputError("TrainingConfig: optimizer.anneal_by_time needs max_minutes.")
+
+    @property
+    def processes(self) -> int:
+        """Processes of the whole run."""
+        return self.devices * self.nodes
+
+    @property
+    def global_batch_size(self) -> int:
+        """Samples of one optimiser step."""
+        return self.data.batch_size * self.processes * self.accumulate
+
+    @property
+    def folder(self) -> Path:
+        """Where this run writes."""
+        return self.output / self.name

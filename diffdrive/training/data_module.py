@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from diffdrive.training.cache import FeatureCache, PackedBatch
 from diffdrive.training.config import DataConfig
-from diffdrive.training.feature_cache import FeatureCache, PackedBatch
 from diffdrive.training.lightning import pl
 from diffdrive.training.split import Split, split_by_location
 

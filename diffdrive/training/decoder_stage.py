@@ -17,8 +17,8 @@ from torch import Tensor
 
 from diffdrive.model import PlannerModel, SceneFeatures
 from diffdrive.tensors import AgentPredictions
+from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import DecoderStageConfig, OptimizerConfig
-from diffdrive.training.feature_cache import FeatureCache
 from diffdrive.training.objectives import ObjectiveWeights, noisy_points, trajectory_losses
 from diffdrive.training.optim import WeightAverage, build_optimizer
 

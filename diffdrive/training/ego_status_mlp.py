@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from diffdrive.baselines import EgoStatusMLP, EgoStatusMLPConfig
-from diffdrive.training.feature_cache import FeatureCache
+from diffdrive.training.cache import FeatureCache
 from diffdrive.training.split import Split
 
 

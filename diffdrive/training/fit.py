@@ -32,12 +32,11 @@ from diffdrive.diffusion import BoxNormalizer
 from diffdrive.files import written_aside
 from diffdrive.model import PlannerConfig, PlannerModel, planner_config
 from diffdrive.model.checkpoint import save_checkpoint
-from diffdrive.training.cache_builder import open_or_build
+from diffdrive.training.cache import CacheSpec, FeatureCache, open_or_build
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.data_module import PlannerDataModule
 from diffdrive.training.decoder_stage import train_decoder
 from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
-from diffdrive.training.feature_cache import CacheSpec, FeatureCache
 from diffdrive.training.lightning import pl
 from diffdrive.training.lightning_module import PlannerLightningModule
 from diffdrive.training.scene_sources import open_source, source_identity

@@ -17,8 +17,8 @@ from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerConfig, PlannerModel, SceneFeatures
 from diffdrive.training.augmentation import mirror_some
+from diffdrive.training.cache import PackedBatch
 from diffdrive.training.config import TrainingConfig
-from diffdrive.training.feature_cache import PackedBatch
 from diffdrive.training.lightning import pl
 from diffdrive.training.objectives import denoising_losses, planner_losses
 from diffdrive.training.optim import LearningRate, WeightAverage, build_optimizer

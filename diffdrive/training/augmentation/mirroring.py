@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from diffdrive.scene import DrivingCommand
-from diffdrive.training.feature_cache import PackedBatch
+from diffdrive.training.cache import PackedBatch
 
 _STATUS_ORDER = [
     *(
@@ -33,11 +33,20 @@ def mirror(batch: PackedBatch) -> PackedBatch:
         camera=batch.camera.flip(2),
         lidar=batch.lidar.flip(3),
         status=batch.status[:, _STATUS_ORDER] * batch.status.new_tensor(_STATUS_SIGNS),
+        rig=_mirrored_rig(batch.rig),
         trajectory=batch.trajectory * signs_xyh,
         agent_states=batch.agent_states * signs_box,
         agent_labels=batch.agent_labels,
         bev_semantic=batch.bev_semantic.flip(2),
     )
+
+
+def _mirrored_rig(rig: Tensor) -> Tensor:
+    """The other side's camera, its columns counted from the right; its pose flipped in y on both sides (columns: x)."""
+    signs = rig.new_tensor([1, 1, -1, 1, 1, 1, -1, 1, 1, 1, -1, -1, -1, 1, 1, 1, -1, 1])
+    flipped = rig.flip(1) * signs
+    flipped[..., 2] += flipped[..., 4]
+    return flipped
 
 
 def mirror_some(batch: PackedBatch, probability: float, generator: torch.Generator) -> PackedBatch:
@@ -53,5 +62,5 @@ def mirror_some(batch: PackedBatch, probability: float, generator: torch.Generat
         mask = chosen.to(original.device).view(-1, *[1] * (original.ndim - 1))
         return torch.where(mask, other, original)
 
-    names = ("camera", "lidar", "status", "trajectory", "agent_states", "agent_labels", "bev_semantic")
+    names = ("camera", "lidar", "status", "rig", "trajectory", "agent_states", "agent_labels", "bev_semantic")
     return PackedBatch(**{name: pick(getattr(batch, name), getattr(mirrored, name)) for name in names})

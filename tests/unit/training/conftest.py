@@ -10,9 +10,8 @@ from tiny_planner import TINY_PLANNER
 
 from diffdrive.configuration import build
 from diffdrive.model import planner_config
-from diffdrive.training.cache_builder import open_or_build
+from diffdrive.training.cache import CacheSpec, FeatureCache, open_or_build
 from diffdrive.training.config import TrainingConfig
-from diffdrive.training.feature_cache import CacheSpec, FeatureCache
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,12 @@ def open_memory_source() -> MemorySource:
     return MemorySource(70)
 
 
+def camera_pose(yaw: float) -> np.ndarray:
+    """[4, 4] ego from camera, looking level along ``yaw`` from above the bonnet."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[s, 0, c, 1.5], [-c, 0, s, 0.4 * yaw], [0, -1, 0, 1.6], [0, 0, 0, 1]])
+
+
 def make_scene(index: int) -> Scene:
     rng = np.random.default_rng(index)
     speed = rng.uniform(2.0, 10.0)
@@ -70,9 +76,11 @@ def make_scene(index: int) -> Scene:
     )
     cameras = {
         name: CameraFrame(
-            image=rng.integers(0, 256, (270, 480, 3), dtype=np.uint8), intrinsics=np.eye(3), ego_from_camera=np.eye(4)
+            image=rng.integers(0, 256, (270, 480, 3), dtype=np.uint8),
+            intrinsics=np.array([[300.0, 0, 238], [0, 310, 137], [0, 0, 1]]),
+            ego_from_camera=camera_pose(yaw),
         )
-        for name in (CameraId.L0, CameraId.F0, CameraId.R0)
+        for name, yaw in ((CameraId.L0, 0.9), (CameraId.F0, 0.0), (CameraId.R0, -0.9))
     }
     observation = Observation(
         ego_history=(

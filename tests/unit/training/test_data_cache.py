@@ -14,9 +14,9 @@ from memory_source import MemorySource, make_scene, open_memory_source
 from diffdrive.contracts import InputError
 from diffdrive.features.inputs import build_inputs
 from diffdrive.features.targets import build_targets
+from diffdrive.scene import CameraId
 from diffdrive.tensors import InputLayout, TargetLayout
-from diffdrive.training.cache_builder import open_or_build
-from diffdrive.training.feature_cache import CacheSpec, FeatureCache
+from diffdrive.training.cache import CacheSpec, FeatureCache, open_or_build
 
 INPUTS = InputLayout(camera_height=32, camera_width=128, lidar_pixels=32)
 TARGETS = TargetLayout(bev_rows=16, bev_columns=32, bev_pixel_m=2.0, num_agents=6)
@@ -39,16 +39,24 @@ def test_a_batch_equals_the_features_it_was_built_from(built: FeatureCache) -> N
     for i, row in enumerate(rows):
         scene = make_scene(row)
         expected = build_inputs(scene.observation, INPUTS)
-        assert (inputs.camera[i] - expected.camera[0]).abs().max() <= 0.5 / 255 + 1e-6
-        torch.testing.assert_close(inputs.lidar[i], expected.lidar[0])
-        torch.testing.assert_close(inputs.status[i], expected.status[0].float())
+        for name in ("camera", "lidar", "status"):
+            assert torch.equal(getattr(inputs, name)[i], getattr(expected, name)[0]), name
         wanted = build_targets(scene, TARGETS)
         for name in ("trajectory", "agent_states", "agent_labels", "bev_semantic"):
-            torch.testing.assert_close(getattr(targets, name)[i], getattr(wanted, name)[0], check_dtype=False)
+            assert torch.equal(getattr(targets, name)[i], getattr(wanted, name)[0]), name
 
 
-def test_locations_follow_the_rows(built: FeatureCache) -> None:
+def test_the_rig_says_where_the_pictures_were_taken(built: FeatureCache) -> None:
+    rig, cameras = built.batch([2]).rig[0], make_scene(2).observation.cameras
+    for row, name in zip(rig, (CameraId.L0, CameraId.F0, CameraId.R0), strict=True):
+        assert row[:6].tolist() == [300, 310, 238, 137, 480, 270]
+        np.testing.assert_allclose(row[6:15].reshape(3, 3), cameras[name].ego_from_camera[:3, :3], rtol=1e-6)
+        np.testing.assert_allclose(row[15:], cameras[name].ego_from_camera[:3, 3], rtol=1e-6)
+
+
+def test_places_follow_the_rows(built: FeatureCache) -> None:
     assert built.locations == tuple(f"town-{i % 4}" for i in range(6))
+    assert built.log_names == ("memory",) * 6
 
 
 def test_an_existing_cache_is_opened_not_built(built: FeatureCache) -> None:
@@ -63,7 +71,7 @@ def test_the_announced_size_is_the_size_of_the_columns(built: FeatureCache) -> N
 
 
 def test_a_broken_scene_is_named_and_the_build_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffdrive.training.cache_builder.CHUNK_SCENES", 2)
+    monkeypatch.setattr("diffdrive.training.cache.builder.CHUNK_SCENES", 2)
     bad = MemorySource(6, broken=("scene-004",))
     with pytest.raises(InputError, match=r"scene-004.*damaged"):
         open_or_build(tmp_path, spec_of(bad), lambda: bad)

@@ -12,8 +12,8 @@ import yaml
 
 from diffdrive.cli.main import main
 from diffdrive.configuration import to_mapping
+from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import TrainingConfig
-from diffdrive.training.feature_cache import FeatureCache
 
 
 @pytest.fixture

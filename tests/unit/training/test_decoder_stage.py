@@ -12,9 +12,9 @@ from tiny_planner import TINY_PLANNER
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel, planner_config
 from diffdrive.model.checkpoint import load_checkpoint
+from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import DecoderStageConfig, TrainingConfig
 from diffdrive.training.decoder_stage import displacement, encode_scenes, train_decoder
-from diffdrive.training.feature_cache import FeatureCache
 from diffdrive.training.fit import fit
 from diffdrive.training.objectives import ObjectiveWeights
 

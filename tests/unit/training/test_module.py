@@ -14,16 +14,14 @@ from memory_source import make_scene
 from diffdrive.baselines import EgoStatusMLP
 from diffdrive.configuration import build, load_yaml
 from diffdrive.contracts import InputError
-from diffdrive.features.inputs import build_inputs
-from diffdrive.features.targets import build_targets
 from diffdrive.model import planner_config
 from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.scene import Agents, CameraFrame, CameraId, DrivingCommand, EgoState, Future, LidarSweep, Scene, Trajectory
 from diffdrive.training.augmentation import mirror, mirror_some
+from diffdrive.training.cache import FeatureCache, PackedBatch, pack
 from diffdrive.training.config import AugmentationConfig, DataConfig, TrainingConfig
 from diffdrive.training.data_module import BatchLoader
 from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
-from diffdrive.training.feature_cache import FeatureCache, PackedBatch, pack
 from diffdrive.training.fit import fit, planner_and_anchors
 from diffdrive.training.lightning_module import PlannerLightningModule
 from diffdrive.training.objectives import denoising_losses
@@ -51,7 +49,10 @@ def mirror_image(scene: Scene) -> Scene:
         command=turn.get(seen.command, seen.command),
         cameras={
             swap.get(name, name): CameraFrame(
-                image=frame.image[:, ::-1], intrinsics=frame.intrinsics, ego_from_camera=frame.ego_from_camera
+                image=frame.image[:, ::-1],
+                # The picture's columns count the other way, and so does the camera's x; the vehicle's y likewise.
+                intrinsics=np.array([[-1, 0, 480], [0, 1, 0], [0, 0, 1]]) @ frame.intrinsics @ np.diag([-1, 1, 1]),
+                ego_from_camera=np.diag([1, -1, 1, 1]) @ frame.ego_from_camera @ np.diag([-1, 1, 1, 1]),
             )
             for name, frame in seen.cameras.items()
         },
@@ -64,7 +65,7 @@ def mirror_image(scene: Scene) -> Scene:
 
 def features_of(scene: Scene, cache: FeatureCache) -> PackedBatch:
     spec = cache.spec
-    return pack(build_inputs(scene.observation, spec.inputs), build_targets(scene, spec.targets), spec.inputs)
+    return pack(scene, spec.inputs, spec.targets)
 
 
 def fields_of(batch: PackedBatch) -> dict[str, torch.Tensor]:
@@ -81,7 +82,7 @@ def test_mirrored_features_are_the_features_of_the_mirrored_scene(tiny_cache: Fe
     for index in range(4):
         mirrored = fields_of(mirror(features_of(make_scene(index), tiny_cache)))
         expected = fields_of(features_of(mirror_image(make_scene(index)), tiny_cache))
-        for name in ("lidar", "status", "trajectory", "agent_states", "agent_labels"):
+        for name in ("lidar", "status", "rig", "trajectory", "agent_states", "agent_labels"):
             torch.testing.assert_close(mirrored[name], expected[name], msg=name)
         # Resizing rounds on either side of the mirror.
         difference = mirrored["camera"].int() - expected["camera"].int()

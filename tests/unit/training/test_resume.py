@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from diffdrive.contracts import InputError
+from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import OptimizerConfig, TrainingConfig
 from diffdrive.training.data_module import PlannerDataModule
-from diffdrive.training.feature_cache import FeatureCache
 from diffdrive.training.fit import planner_and_anchors
 from diffdrive.training.lightning import pl
 from diffdrive.training.lightning_module import PlannerLightningModule

@@ -22,7 +22,9 @@ import torch
 from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.scene import SceneSource
-from diffdrive.training.feature_cache import INDEX, CacheSpec, FeatureCache, pack
+from diffdrive.training.cache.feature_cache import INDEX, FeatureCache
+from diffdrive.training.cache.packed import pack
+from diffdrive.training.cache.spec import CacheSpec
 
 logger = logging.getLogger(__name__)
 
@@ -132,40 +134,37 @@ class _Worker:
         self.columns = {name: np.load(partial / f"{name}.npy", mmap_mode="r+") for name in spec.columns}
 
     def build(self, chunk: range) -> int:
-        locations = [self._write_row(row) for row in chunk]
+        places = [self._write_row(row) for row in chunk]
         for column in self.columns.values():
             column.flush()
         marker = _marker(self.partial, chunk)
         beside = marker.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(locations))
+        beside.write_text(json.dumps(places))
         beside.replace(marker)
         return len(chunk)
 
-    def _write_row(self, row: int) -> str:
-        from diffdrive.features.inputs import build_inputs
-        from diffdrive.features.targets import build_targets
-
+    def _write_row(self, row: int) -> tuple[str, str]:
         token = self.spec.tokens[row]
         try:
             scene = self.source.load(token)
-            inputs = build_inputs(scene.observation, self.spec.inputs)
-            packed = pack(inputs, build_targets(scene, self.spec.targets), self.spec.inputs)
+            packed = pack(scene, self.spec.inputs, self.spec.targets)
         except InputError as error:
             raise InputError(f"Scene '{token}' of source '{self.spec.source}' cannot become features: {error}") from error
         for field in dataclasses.fields(packed):
             self.columns[field.name][row] = getattr(packed, field.name)[0].numpy()
-        return scene.location
+        return scene.location, scene.log_name
 
 
 def _finish(partial: Path, folder: Path, spec: CacheSpec) -> None:
-    locations = [place for chunk in _chunks(len(spec.tokens)) for place in json.loads(_marker(partial, chunk).read_text())]
+    places = [place for chunk in _chunks(len(spec.tokens)) for place in json.loads(_marker(partial, chunk).read_text())]
     index = {
         "key": spec.key,
         "inputs": to_mapping(spec.inputs),
         "targets": to_mapping(spec.targets),
         "source": spec.source,
         "tokens": list(spec.tokens),
-        "locations": locations,
+        "locations": [location for location, _ in places],
+        "log_names": [log_name for _, log_name in places],
     }
     (partial / INDEX).write_text(json.dumps(index))
     partial.replace(folder)

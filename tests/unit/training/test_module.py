@@ -20,12 +20,11 @@ from diffdrive.scene import Agents, CameraFrame, CameraId, DrivingCommand, EgoSt
 from diffdrive.training.augmentation import mirror, mirror_some
 from diffdrive.training.cache import FeatureCache, PackedBatch, pack
 from diffdrive.training.config import AugmentationConfig, DataConfig, TrainingConfig
-from diffdrive.training.data_module import BatchLoader
 from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
 from diffdrive.training.fit import fit, planner_and_anchors
 from diffdrive.training.lightning_module import PlannerLightningModule
 from diffdrive.training.objectives import denoising_losses
-from diffdrive.training.split import split_by_location
+from diffdrive.training.split import split_rows
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "training"
 
@@ -168,39 +167,9 @@ def test_anchors_are_clustered_once_and_give_the_box(tiny_config: TrainingConfig
     assert planner_and_anchors(explicit, tiny_cache, np.arange(9))[0].normalizer.x_max_m == 99.0
 
 
-def test_every_row_once_an_epoch_and_every_rank_its_own(tiny_cache: FeatureCache) -> None:
-    rows = np.arange(100, 112)
-    for epoch in range(2):
-        seen = [
-            BatchLoader(cache=tiny_cache, rows=rows, batch_size=2, seed=3, rank=rank, world_size=2).rows_of(epoch, index)
-            for rank in range(2)
-            for index in range(3)
-        ]
-        assert sorted(np.concatenate(seen).tolist()) == rows.tolist()
-    loader = BatchLoader(cache=tiny_cache, rows=rows, batch_size=2, seed=3)
-    assert loader.rows_of(0, 0).tolist() != loader.rows_of(1, 0).tolist()
-    assert len(BatchLoader(cache=tiny_cache, rows=rows, batch_size=5, seed=3)) == 2
-    assert len(BatchLoader(cache=tiny_cache, rows=rows, batch_size=5)) == 3
-    ends = [BatchLoader(cache=tiny_cache, rows=rows, batch_size=5, rank=rank, world_size=2).rows_of(0, 1) for rank in range(2)]
-    assert [end.tolist() for end in ends] == [[110], [111]], "the last rows are shared out, so no rank has none"
-
-
-def test_no_map_is_on_both_sides_of_the_split() -> None:
-    places = [f"town-{i % 10}" for i in range(100)]
-    config = DataConfig(validation_fraction=0.2, exclude_locations=("town-3",))
-    split = split_by_location(places, config, seed=5)
-    sides = [{places[row] for row in rows} for rows in (split.train, split.validation)]
-    assert not sides[0] & sides[1]
-    assert (len(sides[0]), len(sides[1])) == (7, 2)
-    assert "town-3" not in sides[0] | sides[1]
-    with pytest.raises(InputError, match="town-0"):
-        split_by_location(places, DataConfig(validation_locations=("nowhere",)), seed=0)
-    with pytest.raises(InputError, match="left to train"):
-        split_by_location(["a", "a"], DataConfig(), seed=0)
-
-
 def test_the_blind_baseline_learns_and_survives_a_round_trip(tiny_cache: FeatureCache, tmp_path: Path) -> None:
-    split = split_by_location(tiny_cache.locations, DataConfig(validation_locations=("town-3",)), seed=0)
+    config = DataConfig(validation_locations=("town-3",))
+    split = split_rows(tiny_cache.locations, tiny_cache.log_names, config, seed=0)
     short = fit_ego_status_mlp(tiny_cache, split, training=EgoStatusMLPTraining(epochs=1))
     longer = fit_ego_status_mlp(tiny_cache, split, training=EgoStatusMLPTraining(epochs=40))
     assert longer.ade < 0.5 * short.ade

@@ -15,10 +15,10 @@ from diffdrive.diffusion import JumpTable
 from diffdrive.model import PlannerModel, SceneFeatures
 from diffdrive.runtime.noise import NoiseKind, noise_for
 from diffdrive.tensors import Proposals
-from diffdrive.training.config import OptimizerConfig, Schedule
+from diffdrive.training.config import OnNan, OptimizerConfig, Schedule
 from diffdrive.training.lightning import pl
 from diffdrive.training.objectives import LossTerms, ObjectiveWeights, noisy_points, planner_losses
-from diffdrive.training.optim import LearningRate, build_optimizer
+from diffdrive.training.optim import LearningRate, build_optimizer, set_rate
 
 from .features import inputs_of
 from .targets import planner_targets
@@ -43,6 +43,11 @@ class Recipe:
             raise InputError(
                 "The devkit's trainer has no average of weights and no clock, and clips by itself: leave ema_decay, "
                 "anneal_by_time and gradient_clip_norm out of the agent's optimizer, and set trainer.params.gradient_clip_val."
+            )
+        if given.lr_batch_size is not None or given.on_nan is not OnNan.STOP:
+            raise InputError(
+                "The devkit's trainer owns the batch size and takes every step: leave lr_batch_size and on_nan out of the "
+                "agent's optimizer, and give the lr of its own batch."
             )
         if self.epochs < 1:
             raise InputError(f"Recipe.epochs must be at least 1, got {self.epochs}.")
@@ -148,6 +153,5 @@ class StepRate(pl.Callback):
         schedule = LearningRate(config=self._recipe.optimizer, epochs=self._recipe.epochs, steps_per_epoch=steps)
         rate = schedule.at(int(trainer.global_step))
         for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_rate(optimizer, rate, self._recipe.optimizer)
         pl_module.log("train/lr", rate)

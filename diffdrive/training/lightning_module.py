@@ -21,7 +21,7 @@ from diffdrive.training.cache import PackedBatch
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.lightning import pl
 from diffdrive.training.objectives import denoising_losses, planner_losses
-from diffdrive.training.optim import LearningRate, WeightAverage, build_optimizer
+from diffdrive.training.optim import LearningRate, WeightAverage, build_optimizer, set_rate
 
 _VALIDATION_STREAM = 1_000_003
 
@@ -61,11 +61,10 @@ class PlannerLightningModule(pl.LightningModule):
         """Set the learning rate, and seed the global generator that dropout draws from."""
         torch.manual_seed(self._seed_of(self.global_step))
         rate = self.rate.at(self.global_step, elapsed_fraction=self._elapsed_fraction())
-        optimizers = self.optimizers()
-        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        (optimizer,) = self.trainer.optimizers
+        rates = set_rate(optimizer, rate, self.config.optimizer)
         self.log("train/lr", rate, batch_size=len(batch))
+        self.log_dict({f"train/lr/{name}": value for name, value in rates.items() if len(rates) > 1}, batch_size=len(batch))
 
     def training_step(self, batch: PackedBatch, batch_idx: int) -> Tensor:
         """The weighted sum of all losses of one batch."""

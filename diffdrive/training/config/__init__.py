@@ -1,10 +1,10 @@
 """Everything a training run depends on. YAML files in ``configs/training`` override these defaults."""
 
 from diffdrive.training.config.augmentation import AugmentationConfig
-from diffdrive.training.config.data import DataConfig
+from diffdrive.training.config.data import DataConfig, OnBadScene, SplitBy
 from diffdrive.training.config.decoder_stage import DecoderStageConfig
 from diffdrive.training.config.loading import load_training_config
-from diffdrive.training.config.optimizer import OptimizerConfig, Schedule
+from diffdrive.training.config.optimizer import OnNan, OptimizerConfig, Schedule
 from diffdrive.training.config.recording import RecordingConfig, ValidationConfig
 from diffdrive.training.config.run import Strategy, TrainingConfig
 from diffdrive.training.config.sources import SourceConfig, SourceKind
@@ -13,11 +13,14 @@ __all__ = [
     "AugmentationConfig",
     "DataConfig",
     "DecoderStageConfig",
+    "OnBadScene",
+    "OnNan",
     "OptimizerConfig",
     "RecordingConfig",
     "Schedule",
     "SourceConfig",
     "SourceKind",
+    "SplitBy",
     "Strategy",
     "TrainingConfig",
     "ValidationConfig",

@@ -98,6 +98,18 @@ def test_the_epochs_rate_is_the_published_one(tiny_network: PlannerModel) -> Non
     assert not callbacks_of(recipe)
 
 
+def test_multipliers_apply_with_either_schedule(tiny_network: PlannerModel) -> None:
+    values = {"lr": 1e-3, "min_lr": 0.0, "warmup_epochs": 2, "lr_multipliers": {"backbone.image_encoder": 0.5}}
+    by_epoch = optimizers_of(tiny_network, Recipe.of(10, {**values, "schedule": "epoch"}, None))
+    by_step = Recipe.of(10, {**values, "schedule": "step"}, None)
+    stepped = optimizers_of(tiny_network, by_step)["optimizer"]
+    trainer = SimpleNamespace(num_training_batches=2, accumulate_grad_batches=1, global_step=1, optimizers=[stepped])
+    callbacks_of(by_step)[0].on_train_batch_start(trainer, SimpleNamespace(log=lambda *values: None), None, 1)
+    for optimizer, rate in ((by_epoch["optimizer"], 5e-4), (stepped, 5e-4)):
+        rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+        assert rates == pytest.approx({"rest": rate, "backbone.image_encoder": 0.5 * rate})
+
+
 def test_the_steps_rate_follows_the_trainer() -> None:
     recipe = Recipe.of(2, {"lr": 1e-3, "min_lr": 0.0, "schedule": "step", "warmup_epochs": 1.0}, None)
     (callback,) = callbacks_of(recipe)
@@ -120,4 +132,10 @@ def test_the_steps_rate_follows_the_trainer() -> None:
 @pytest.mark.parametrize("values", [{"ema_decay": 0.99}, {"gradient_clip_norm": 1.0}])
 def test_what_the_devkits_trainer_owns_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"trainer\.params\.gradient_clip_val"):
+        Recipe.of(10, values, None)
+
+
+@pytest.mark.parametrize("values", [{"lr_batch_size": 512}, {"on_nan": "skip"}])
+def test_what_needs_our_own_trainer_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="owns the batch size"):
         Recipe.of(10, values, None)

@@ -1,62 +1,24 @@
-"""Train the decoder alone on perception that no longer moves.
-
-Perception is most of a step's work, and what it says of a scene is the same in every epoch once it is frozen. So each scene is
-encoded once, the queries and the BEV map stay in memory (half precision, about 0.25 MB a scene for nano), and the decoder
-takes many cheap epochs over them, with new noise in each.
-"""
+"""Train the decoder alone on perception that no longer moves: many cheap steps over ``EncodedScenes``, new noise in each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from diffdrive.model import PlannerModel, SceneFeatures
-from diffdrive.tensors import AgentPredictions
-from diffdrive.training.cache import FeatureCache
+from diffdrive.contracts import InputError
+from diffdrive.model import PlannerModel
 from diffdrive.training.config import DecoderStageConfig, OptimizerConfig
+from diffdrive.training.config.decoder_stage import Keep
+from diffdrive.training.encoded_scenes import EncodedScenes
 from diffdrive.training.objectives import ObjectiveWeights, noisy_points, trajectory_losses
 from diffdrive.training.optim import WeightAverage, build_optimizer
 
-_ENCODE_BATCH = 32
+_VALIDATION_BATCH = 32
 _VALIDATION_SEED = 1_000_003
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedScenes:
-    """What the decoder reads of N scenes, and what was driven."""
-
-    ego_query: Tensor
-    """[N, 1, D] float16."""
-
-    agent_queries: Tensor
-    """[N, A, D] float16."""
-
-    bev: Tensor
-    """[N, D, H, W] float16."""
-
-    trajectory: Tensor
-    """[N, T, 3] float32."""
-
-    def __len__(self) -> int:
-        return len(self.trajectory)
-
-    def features(self, model: PlannerModel, rows: Tensor) -> SceneFeatures:
-        """As ``model.encode`` returns them, without the outputs that only perception's own losses read."""
-        device = model.anchors.device
-        bev = self.bev[rows].to(device).float()
-        nothing = torch.empty(0)
-        return SceneFeatures(
-            ego_query=self.ego_query[rows].to(device).float(),
-            agent_queries=self.agent_queries[rows].to(device).float(),
-            bev=bev,
-            agents=AgentPredictions(nothing, nothing),
-            bev_logits=nothing,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,59 +27,90 @@ class DecoderStageResult:
 
     ade_before: float
     ade: float
-    best_epoch: int
+    best_step: int
+    """After how many steps the kept weights were there."""
 
 
-def train_decoder(
-    model: PlannerModel,
-    cache: FeatureCache,
-    train_rows: np.ndarray,
-    validation_rows: np.ndarray,
-    config: DecoderStageConfig,
-    weights: ObjectiveWeights,
-    *,
-    seed: int,
-    report: Callable[[int, float], None] | None = None,
-) -> DecoderStageResult:
-    """Improve ``model.decoder`` in place; it ends with the averaged weights of the epoch that validates best.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderStage:
+    """A decoder, what it learns from and how.
 
-    ``report`` is told the number of each finished epoch and its ADE. Nothing else of the model changes. The start counts as
-    an epoch: a stage that does not help leaves the model as it was.
+    Every random number is drawn from ``seed`` in the order of the steps, so the same stage gives the same decoder.
     """
-    scenes = encode_scenes(model, cache, train_rows)
-    held = encode_scenes(model, cache, validation_rows) if len(validation_rows) else scenes
-    generator = torch.Generator().manual_seed(seed)
-    average = WeightAverage(model.decoder, config.ema_decay)
-    recipe = OptimizerConfig(lr=config.lr, min_lr=config.min_lr, weight_decay=config.weight_decay)
-    optimizer = build_optimizer(model.decoder, recipe)
-    before = best = displacement(model, held)
-    best_epoch, kept = 0, {name: tensor.clone() for name, tensor in model.decoder.state_dict().items()}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # for dropout
-        for epoch in range(1, config.epochs + 1):
-            _one_epoch(model, scenes, optimizer, average, config, weights, epoch, generator)
-            with average.applied_to(model.decoder):
-                ade = displacement(model, held)
-            if report is not None:
-                report(epoch, ade)
-            if ade < best:
-                best, best_epoch, kept = ade, epoch, {name: tensor.clone() for name, tensor in average.state.items()}
-    model.decoder.load_state_dict(kept)
-    return DecoderStageResult(ade_before=before, ade=best, best_epoch=best_epoch)
 
+    model: PlannerModel
+    """Its decoder is trained in place; nothing else of it changes."""
 
-@torch.no_grad()
-def encode_scenes(model: PlannerModel, cache: FeatureCache, rows: np.ndarray) -> EncodedScenes:
-    """Perception's view of the scenes at ``rows`` of the cache."""
-    model.eval()
-    parts = []
-    for start in range(0, len(rows), _ENCODE_BATCH):
-        batch = cache.batch(rows[start : start + _ENCODE_BATCH])
-        seen = model.encode(batch.to(model.anchors.device).inputs(model.config.inputs))
-        read = (seen.ego_query, seen.agent_queries, seen.bev)
-        parts.append((*(tensor.half().cpu() for tensor in read), batch.trajectory))
-    ego, agents, bev, trajectory = (torch.cat(columns) for columns in zip(*parts, strict=True))
-    return EncodedScenes(ego_query=ego, agent_queries=agents, bev=bev, trajectory=trajectory)
+    scenes: EncodedScenes
+    held: EncodedScenes | None
+    """Validation scenes; None: the training scenes judge."""
+
+    config: DecoderStageConfig
+    weights: ObjectiveWeights
+    seed: int
+
+    def train(self, report: Callable[[int, float], None] | None = None) -> DecoderStageResult:
+        """Improve the decoder; it ends with averaged weights, which ones ``config.keep`` says.
+
+        ``report`` is told the number of steps taken and the ADE after each epoch. Raises ``InputError`` for fewer scenes than a
+        batch and for a loss that is no number.
+        """
+        decoder, config = self.model.decoder, self.config
+        per_epoch = len(self.scenes) // config.batch_size
+        if per_epoch < 1:
+            raise InputError(f"The decoder stage has {len(self.scenes)} scenes, fewer than one batch of {config.batch_size}.")
+        total = config.num_steps(per_epoch)
+        held = self.held or self.scenes
+        average = WeightAverage(decoder, config.ema_decay)
+        recipe = OptimizerConfig(lr=config.lr, min_lr=config.min_lr, weight_decay=config.weight_decay)
+        optimizer = build_optimizer(decoder, recipe)
+        before = best = displacement(self.model, held)
+        best_step, kept = 0, _copied(decoder.state_dict())
+        generator = torch.Generator().manual_seed(self.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # for dropout
+            for step, rows in enumerate(self._batches(total, generator), start=1):
+                self._take_step(optimizer, rows, (step - 1) / total, generator)
+                average.update(decoder)
+                if step % per_epoch and step < total:
+                    continue
+                with average.applied_to(decoder):
+                    ade = displacement(self.model, held)
+                if report is not None:
+                    report(step, ade)
+                if ade < best or (config.keep is Keep.LAST and step == total):
+                    best, best_step, kept = ade, step, _copied(average.state)
+        decoder.load_state_dict(kept)
+        return DecoderStageResult(ade_before=before, ade=best, best_step=best_step)
+
+    def _batches(self, total: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """[b] rows of each of ``total`` steps; an epoch leaves out what does not fill a batch."""
+        taken = 0
+        while taken < total:
+            order = torch.randperm(len(self.scenes), generator=generator)
+            for rows in order.split(self.config.batch_size):
+                if len(rows) == self.config.batch_size and taken < total:
+                    taken += 1
+                    yield rows
+
+    def _take_step(self, optimizer: torch.optim.Optimizer, rows: Tensor, progress: float, generator: torch.Generator) -> None:
+        model, config = self.model, self.config
+        model.eval()
+        model.decoder.train()
+        for group in optimizer.param_groups:
+            group["lr"] = config.min_lr + 0.5 * (config.lr - config.min_lr) * (1.0 + math.cos(math.pi * progress))
+        device = model.anchors.device
+        noise = torch.randn(len(rows), *model.config.noise_shape, generator=generator).to(device)
+        levels = torch.randint(model.config.num_train_levels, (len(rows),), generator=generator).to(device)
+        layers = model.decode(self.scenes.features(model, rows), noisy_points(model, noise, levels), levels)
+        losses = trajectory_losses(layers, self.scenes.trajectory[rows].to(device), model.anchors, self.weights)
+        loss = torch.stack(list(losses.values())).sum()
+        if not bool(torch.isfinite(loss)):
+            raise InputError("The decoder stage's loss is no longer finite. Lower decoder_stage.lr.")
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), config.gradient_clip_norm)
+        optimizer.step()
 
 
 @torch.no_grad()
@@ -127,7 +120,7 @@ def displacement(model: PlannerModel, scenes: EncodedScenes) -> float:
     device = model.anchors.device
     generator = torch.Generator().manual_seed(_VALIDATION_SEED)
     total = 0.0
-    for rows in torch.arange(len(scenes)).split(_ENCODE_BATCH):
+    for rows in torch.arange(len(scenes)).split(_VALIDATION_BATCH):
         noise = torch.randn(len(rows), *model.config.noise_shape, generator=generator)
         result = model.denoise(scenes.features(model, rows), noise.to(device))[-1][-1]
         chosen = result.poses[torch.arange(len(rows)), result.logits.argmax(dim=1)]
@@ -135,31 +128,5 @@ def displacement(model: PlannerModel, scenes: EncodedScenes) -> float:
     return total / len(scenes)
 
 
-def _one_epoch(
-    model: PlannerModel,
-    scenes: EncodedScenes,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage,
-    config: DecoderStageConfig,
-    weights: ObjectiveWeights,
-    epoch: int,
-    generator: torch.Generator,
-) -> None:
-    device = model.anchors.device
-    model.decoder.train()
-    batches = torch.randperm(len(scenes), generator=generator).split(config.batch_size)
-    for index, rows in enumerate(batches):
-        progress = (epoch - 1 + index / len(batches)) / config.epochs
-        for group in optimizer.param_groups:
-            group["lr"] = config.min_lr + 0.5 * (config.lr - config.min_lr) * (1.0 + math.cos(math.pi * progress))
-        noise = torch.randn(len(rows), *model.config.noise_shape, generator=generator)
-        levels = torch.randint(model.config.num_train_levels, (len(rows),), generator=generator)
-        noise, levels, driven = noise.to(device), levels.to(device), scenes.trajectory[rows].to(device)
-        layers = model.decode(scenes.features(model, rows), noisy_points(model, noise, levels), levels)
-        losses = trajectory_losses(layers, driven, model.anchors, weights)
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), config.gradient_clip_norm)
-        optimizer.step()
-        average.update(model.decoder)
-    model.eval()
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state.items()}

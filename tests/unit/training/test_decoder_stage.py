@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from diffdrive.model import PlannerModel, planner_config
 from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import DecoderStageConfig, TrainingConfig
-from diffdrive.training.decoder_stage import displacement, encode_scenes, train_decoder
+from diffdrive.training.config.decoder_stage import Keep
+from diffdrive.training.decoder_stage import DecoderStage, DecoderStageResult, displacement
+from diffdrive.training.encoded_scenes import EncodedScenes, encode_into, encode_scenes
 from diffdrive.training.fit import fit
 from diffdrive.training.objectives import ObjectiveWeights
 
@@ -28,6 +31,20 @@ def model() -> PlannerModel:
     torch.manual_seed(0)
     config = planner_config("nano", TINY_PLANNER)
     return PlannerModel(config, torch.randn(config.anchor_shape, generator=torch.Generator().manual_seed(1)) * 5)
+
+
+def train(
+    model: PlannerModel, cache: FeatureCache, held: np.ndarray, config: DecoderStageConfig, seed: int = 0
+) -> DecoderStageResult:
+    stage = DecoderStage(
+        model=model,
+        scenes=encode_scenes(model, cache, ROWS),
+        held=encode_scenes(model, cache, held),
+        config=config,
+        weights=ObjectiveWeights(),
+        seed=seed,
+    )
+    return stage.train()
 
 
 def state(model: PlannerModel) -> dict[str, torch.Tensor]:
@@ -46,7 +63,7 @@ def test_kept_scenes_decode_as_the_model_itself_does(model: PlannerModel, tiny_c
 
 def test_only_the_decoder_moves_and_it_gets_better(model: PlannerModel, tiny_cache: FeatureCache) -> None:
     before = state(model)
-    result = train_decoder(model, tiny_cache, ROWS, ROWS, STAGE, ObjectiveWeights(), seed=0)
+    result = train(model, tiny_cache, ROWS, STAGE)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed
     assert all(name.startswith("decoder.") for name in changed)
@@ -56,9 +73,9 @@ def test_only_the_decoder_moves_and_it_gets_better(model: PlannerModel, tiny_cac
 
 def test_a_stage_that_does_not_help_leaves_the_model_alone(model: PlannerModel, tiny_cache: FeatureCache) -> None:
     before = state(model)
-    wild = dataclasses.replace(STAGE, epochs=1, lr=1e6, ema_decay=0.01)
-    result = train_decoder(model, tiny_cache, ROWS, HELD, wild, ObjectiveWeights(), seed=0)
-    assert (result.best_epoch, result.ade) == (0, result.ade_before)
+    wild = dataclasses.replace(STAGE, epochs=1, lr=10.0, ema_decay=0.01)
+    result = train(model, tiny_cache, HELD, wild)
+    assert (result.best_step, result.ade) == (0, result.ade_before)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
@@ -67,9 +84,29 @@ def test_same_seed_same_decoder(tiny_cache: FeatureCache, model: PlannerModel) -
     runs = []
     for _ in range(2):
         model.load_state_dict(start)
-        train_decoder(model, tiny_cache, ROWS, HELD, STAGE, ObjectiveWeights(), seed=3)
+        train(model, tiny_cache, HELD, STAGE, seed=3)
         runs.append(state(model))
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_a_stage_that_diverges_says_so(model: PlannerModel, tiny_cache: FeatureCache) -> None:
+    with pytest.raises(InputError, match="no longer finite"):
+        train(model, tiny_cache, HELD, dataclasses.replace(STAGE, lr=1e6))
+
+
+def test_a_stage_of_a_fixed_length_ends_with_its_last_average(model: PlannerModel, tiny_cache: FeatureCache) -> None:
+    wild = dataclasses.replace(STAGE, epochs=0, steps=5, keep=Keep.LAST, lr=1.0)
+    result = train(model, tiny_cache, HELD, wild)
+    assert result.best_step == 5
+    assert result.ade != result.ade_before
+
+
+def test_encoded_scenes_come_back_from_their_folder(model: PlannerModel, tiny_cache: FeatureCache, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no encoded scenes"):
+        EncodedScenes.load(tmp_path / "encoded")
+    kept, direct = encode_into(tmp_path / "encoded", model, tiny_cache, ROWS), encode_scenes(model, tiny_cache, ROWS)
+    for field in dataclasses.fields(EncodedScenes):
+        assert torch.equal(getattr(kept, field.name), getattr(direct, field.name))
 
 
 def test_bad_stages_are_refused() -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from gpu_findings import Findings, Setting, strict_float32
 
-from diffdrive.diffusion import JUMP_TABLES
 from diffdrive.features.inputs import build_inputs, pack_sensors
 from diffdrive.features.inputs.on_device import SensorPreprocessor
 from diffdrive.model import PLANNERS
@@ -31,6 +30,9 @@ eager engine shows on a CPU in the half precisions; in single precision ten time
 SENSOR_BOUND = 0.03
 """Added where the engine preprocesses itself: a resize may differ by one grey level in some pixels."""
 
+TABLES = ("reference", "ddim")
+"""Two passes each. The other tables run the same operations, once or three times."""
+
 STEADY_CALLS = 100
 BATCH = 4
 
@@ -39,7 +41,7 @@ def parity(setting: Setting, findings: Findings) -> None:
     """Every engine that needs only torch against the plain one: all models, jump tables, precisions, modes."""
     names = [name for name in ("eager", "cuda_graph") if name in setting.engines]
     for model in setting.models:
-        for jumps in JUMP_TABLES:
+        for jumps in TABLES:
             if setting.is_late(findings, f"parity of {model}, {jumps}"):
                 continue
             with strict_float32(), findings.guard(f"plain, {model}, {jumps}"):

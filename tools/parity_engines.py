@@ -25,7 +25,7 @@ from golden_fill import golden_model
 from parity_model import recorded_inputs
 
 from diffdrive.assets import CHECKPOINTS
-from diffdrive.diffusion import JUMP_TABLES, JumpTable
+from diffdrive.diffusion import DDIM, REFERENCE, JumpTable
 from diffdrive.model import PlannerModel
 from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.model.inference import InferenceModel
@@ -91,7 +91,7 @@ def main() -> int:
     disagree = 0
     for size, make in _subjects(arguments.file).items():
         model, inputs, noise = make()
-        for table, jumps in JUMP_TABLES.items():
+        for table, jumps in {"reference": REFERENCE, "ddim": DDIM}.items():
             poses, logits = plan(EngineChoice("plain"), model, jumps, inputs, noise)
             for choice in map(EngineChoice.parse, arguments.engines):
                 ours, our_logits = plan(choice, model, jumps, inputs, noise)

@@ -48,16 +48,6 @@ class JumpTable:
             raise InputError(f"JumpTable: every jump must go to a lower level, got {self.jumps}.")
 
 
-REFERENCE = JumpTable(start_level=8, jumps=((10, 9), (0, CLEAN)), clips_prediction=True)
-"""What the public checkpoint was evaluated with. Its step is one level, not the stride between its passes, so the second
-pass sees 95 % of the first pass's noisy points although it is told level 0."""
-
-DDIM = JumpTable(start_level=10, jumps=((10, 0), (0, CLEAN)), clips_prediction=False)
-"""The stride that the levels promise: noise at level 10, jump to level 0, then to clean."""
-
-JUMP_TABLES = {"reference": REFERENCE, "ddim": DDIM}
-
-
 def step(
     x_t: Tensor,
     x0_hat: Tensor,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from diffdrive.configuration import build, merge, to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.diffusion import BoxNormalizer, NoiseSchedule
+from diffdrive.diffusion import REFERENCE, BoxNormalizer, JumpTable, NoiseSchedule, noise_table
 from diffdrive.tensors import InputLayout, TargetLayout
 
 NUM_STAGES = 4
@@ -20,6 +21,33 @@ BEV_STRIDE = 4
 """The BEV map has 1/4 of the LiDAR histogram's rows and columns."""
 
 STATUS_DIMS = 8
+
+
+STEPS_FROM_NOISE = 20
+"""Passes of a planner that starts from pure noise, unless another table is asked for."""
+
+
+class DecoderKind(enum.Enum):
+    """What turns a perceived scene into trajectories."""
+
+    CASCADE = "cascade"
+    """DiffusionDrive's: layers that look at the scene around the points and refine them."""
+
+    UNET = "unet"
+    """A conditional U-Net over the points, which knows the scene by the ego query alone (Chi et al. 2023)."""
+
+    REGRESSION = "regression"
+    """TransFuser's: one trajectory, computed from the ego query by an MLP. No diffusion: noise and levels are not read."""
+
+
+class Prior(enum.Enum):
+    """What denoising starts from."""
+
+    ANCHORS = "anchors"
+    """The anchors with a little noise: the diffusion is truncated."""
+
+    NOISE = "noise"
+    """Nothing but noise. Every proposal is one sample of what may be driven next, and none has a score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +69,11 @@ class PlannerConfig:
     inputs: InputLayout = field(default_factory=InputLayout)
     targets: TargetLayout = field(default_factory=TargetLayout)
 
+    decoder_kind: DecoderKind = DecoderKind.CASCADE
+    prior: Prior = Prior.ANCHORS
+
     num_modes: int = 20
-    """Proposals per scene, one for each anchor."""
+    """Proposals per scene, one for each anchor. A model without anchors still holds an array of their shape, unread."""
 
     normalizer: BoxNormalizer = field(default_factory=BoxNormalizer)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
@@ -72,13 +103,29 @@ class PlannerConfig:
     ffn_dims: int = 1024
     query_layers: int = 3
     decoder_layers: int = 2
+    """Of the cascade."""
+
+    spatial_attention: bool = True
+    """The cascade's layers look at the BEV map around the points."""
+
+    agent_attention: bool = True
+    """The cascade's layers look at the agent queries."""
+
+    ego_attention: bool = True
+    """The cascade's layers look at the ego query."""
+
+    hands_on_features: bool = False
+    """What a layer of the cascade knows of a proposal goes to the next one, joined with the refined points, as the paper
+    says. In the public model every layer begins with the noisy points' embedding."""
+
     decoder_dropout: float = 0.1
     bev_value_kernel: int = 3
     """Edge of the convolution that turns the BEV map into what a decoder layer samples: 3, or 1 to save compute."""
 
     offsets_from_anchors: bool = False
     """Let the first decoder layer move the clean anchors, not the noisy points: it then need not cancel the noise it was
-    given, which takes a small network many epochs to learn. The public model moves the noisy points."""
+    given, which takes a small network many epochs to learn. The public model moves the noisy points. A U-Net with this option
+    moves the anchors too; without it, it predicts points as they are. Not read where there are no anchors."""
 
     point_dims: int = 64
     """Of the sine embedding of one point: half for x, half for y."""
@@ -100,6 +147,17 @@ class PlannerConfig:
         for name in ("fusion_dropout", "decoder_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"PlannerConfig.{name} must be in [0, 1), got {getattr(self, name)}.")
+        _check_variant(self)
+
+    @property
+    def has_anchors(self) -> bool:
+        """Whether proposals start from anchors; then they are scored, and one of them imitates what was driven."""
+        return self.prior is Prior.ANCHORS and self.decoder_kind is not DecoderKind.REGRESSION
+
+    @property
+    def default_jumps(self) -> JumpTable:
+        """How this planner samples unless it is told otherwise."""
+        return REFERENCE if self.prior is Prior.ANCHORS else noise_table(STEPS_FROM_NOISE, self.schedule.num_levels)
 
     @property
     def image_grid(self) -> tuple[int, int]:
@@ -137,6 +195,22 @@ class PlannerConfig:
     def noise_shape(self) -> tuple[int, int, int]:
         """Of one sample's noise: [M, T, 2]."""
         return self.anchor_shape
+
+
+def _check_variant(config: PlannerConfig) -> None:
+    kind = config.decoder_kind
+    if kind is DecoderKind.REGRESSION and config.num_modes != 1:
+        raise InputError(f"A regression decoder proposes one trajectory: set num_modes to 1, got {config.num_modes}.")
+    if config.prior is Prior.NOISE:
+        if kind is not DecoderKind.UNET:
+            raise InputError(f"prior: noise needs decoder_kind: unet, got {kind.value}; the cascade refines anchors.")
+        if config.num_train_levels != config.schedule.num_levels:
+            raise InputError(
+                f"prior: noise starts where nothing but noise is left, so all {config.schedule.num_levels} levels must be "
+                f"trained: set num_train_levels to {config.schedule.num_levels}, got {config.num_train_levels}."
+            )
+    if kind is DecoderKind.CASCADE and not (config.spatial_attention or config.agent_attention or config.ego_attention):
+        raise InputError("The cascade sees nothing of the scene: leave at least one of its three attentions on.")
 
 
 def base() -> PlannerConfig:

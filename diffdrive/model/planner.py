@@ -1,5 +1,7 @@
 """DiffusionDrive (arXiv 2411.15139): see the scene once, then denoise a fan of anchor trajectories in two passes.
 
+The variants that it is compared with are fields of ``PlannerConfig``; they share ``encode`` and the loop below.
+
     camera, lidar, status --encode--> SceneFeatures --+
                                                       v
     anchors + noise --denormalise--> points --> decode --> one trajectory and one score per anchor
@@ -17,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from diffdrive.contracts import InputError
-from diffdrive.diffusion import CLEAN, REFERENCE, JumpTable, step
-from diffdrive.model.config import PlannerConfig
-from diffdrive.model.decoder import TrajectoryDecoder
+from diffdrive.diffusion import CLEAN, JumpTable, step
+from diffdrive.model.config import DecoderKind, PlannerConfig
+from diffdrive.model.decoder import AnyDecoder, RegressionDecoder, TrajectoryDecoder, UNetDecoder
 from diffdrive.model.heads import AgentHead, BevSemanticHead
 from diffdrive.model.perception import FusionBackbone, SceneNeck
 from diffdrive.model.scene_features import SceneFeatures
@@ -43,7 +45,12 @@ class PlannerModel(nn.Module):
         self.neck = SceneNeck(config, fused_channels=self.backbone.fused_channels)
         self.agent_head = AgentHead(config)
         self.bev_head = BevSemanticHead(config)
-        self.decoder = TrajectoryDecoder(config)
+        self.decoder = _decoder(config)
+
+    @property
+    def matched_anchors(self) -> Tensor | None:
+        """Anchors by which a proposal is matched with what was driven; None where every proposal imitates it."""
+        return self.anchors if self.config.has_anchors else None
 
     def encode(self, inputs: PlannerInputs) -> SceneFeatures:
         """Everything that does not depend on the trajectories being denoised."""
@@ -61,29 +68,41 @@ class PlannerModel(nn.Module):
 
     def decode(self, features: SceneFeatures, points: Tensor, level: int | Tensor) -> tuple[LayerProposals, ...]:
         """Refine noisy ``points`` [B, M, T, 2] (metres) at noise ``level`` (one number, or [B]): one entry per layer."""
-        origins = self.anchors.expand_as(points) if self.config.offsets_from_anchors else None
+        config = self.config
+        origins = self.anchors.expand_as(points) if config.offsets_from_anchors and config.has_anchors else None
         return cast(tuple[LayerProposals, ...], self.decoder(features, points, level, origins))
 
+    def points(self, x_t: Tensor) -> Tensor:
+        """[B, M, T, 2] metres of noisy box coordinates. What starts from anchors is held inside the box; pure noise is not."""
+        return self.config.normalizer.denormalize(x_t.clamp(-1.0, 1.0) if self.config.has_anchors else x_t)
+
     def denoise(
-        self, features: SceneFeatures, noise: Tensor, jumps: JumpTable = REFERENCE
+        self, features: SceneFeatures, noise: Tensor, jumps: JumpTable | None = None
     ) -> tuple[tuple[LayerProposals, ...], ...]:
-        """The passes of ``jumps`` from the noised anchors: one entry per pass, each with one entry per layer."""
+        """The passes of ``jumps`` (None: the model's own): one entry per pass, each with one entry per layer.
+
+        They start from the noised anchors, or from ``noise`` alone. A regression takes one pass and reads neither.
+        """
         config = self.config
         expected = (len(features.bev), *config.noise_shape)
         if tuple(noise.shape) != expected:
             raise InputError(f"noise must have shape {list(expected)} [B, M, T, 2], got {list(noise.shape)}.")
-        x_t = config.schedule.add_noise(config.normalizer.normalize(self.anchors), noise, jumps.start_level)
+        if config.decoder_kind is DecoderKind.REGRESSION:
+            return (self.decode(features, noise, 0),)
+        table, schedule, normalizer = jumps or config.default_jumps, config.schedule, config.normalizer
+        x_t = noise
+        if config.has_anchors:
+            x_t = schedule.add_noise(normalizer.normalize(self.anchors), noise, table.start_level)
         passes = []
-        for from_level, to_level in jumps.jumps:
-            points = config.normalizer.denormalize(x_t.clamp(-1.0, 1.0))
-            layers = self.decode(features, points, from_level)
+        for from_level, to_level in table.jumps:
+            layers = self.decode(features, self.points(x_t), from_level)
             passes.append(layers)
             if to_level != CLEAN:
-                x0_hat = config.normalizer.normalize(layers[-1].poses[..., :2])
-                x_t = step(x_t, x0_hat, from_level, to_level, config.schedule, clips_prediction=jumps.clips_prediction)
+                x0_hat = normalizer.normalize(layers[-1].poses[..., :2])
+                x_t = step(x_t, x0_hat, from_level, to_level, schedule, clips_prediction=table.clips_prediction)
         return tuple(passes)
 
-    def forward(self, inputs: PlannerInputs, noise: Tensor, jumps: JumpTable = REFERENCE) -> Proposals:
+    def forward(self, inputs: PlannerInputs, noise: Tensor, jumps: JumpTable | None = None) -> Proposals:
         """Plan. ``noise`` [B, M, T, 2] is the only randomness: standard normal, drawn by the caller (zeros are fine too)."""
         features = self.encode(inputs)
         passes = self.denoise(features, noise, jumps)
@@ -102,6 +121,15 @@ class PlannerModel(nn.Module):
                     f"This model was built for {name} of shape {list(shape)}, got {list(given)}. "
                     f"Build the features from the model's own config.inputs."
                 )
+
+
+def _decoder(config: PlannerConfig) -> AnyDecoder:
+    kinds: dict[DecoderKind, type[AnyDecoder]] = {
+        DecoderKind.CASCADE: TrajectoryDecoder,
+        DecoderKind.UNET: UNetDecoder,
+        DecoderKind.REGRESSION: RegressionDecoder,
+    }
+    return kinds[config.decoder_kind](config)
 
 
 def _check_anchors(config: PlannerConfig, anchors: Tensor) -> None:

@@ -18,99 +18,91 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from diffdrive.diffusion import JumpTable, NoiseSchedule
+from diffdrive.diffusion import JumpTable
 from diffdrive.model.config import PlannerConfig
 from diffdrive.model.decoder import TrajectoryDecoder
 from diffdrive.model.decoder.embeddings import BASE_PERIOD, PointEncoder
 from diffdrive.model.decoder.layer import DecoderLayer
 from diffdrive.model.inference.layers import JoinedLinear, attend, in_projection, split_heads
 from diffdrive.model.inference.sampling import SparseSampling, pad_map, padding_of
+from diffdrive.model.inference.stepping import Stepping
 
 
 class DecoderMemory(NamedTuple):
-    """What the passes read of a scene. L layers, h heads."""
+    """What the passes read of a scene. L layers, h heads. None is what this decoder does not look at."""
 
-    padded_bev: Tensor
+    padded_bev: Tensor | None
     """[B, Hb + 2 pad, Wb + 2 pad, D]."""
 
-    keys_values: Tensor
+    keys_values: Tensor | None
     """[2 L, B, h, A, D / h]: keys and values of the agents, layer by layer."""
 
-    ego: Tensor
-    """[L, B, 1, D] the ego branch's answer."""
+    ego: Tensor | None
+    """[L, B, 1, D] the ego branch's answer; of a decoder that is no cascade, the ego query itself."""
 
 
 class InferenceDecoder(nn.Module):
     """All passes of ``jumps`` from noise to proposals. Always float32: it is small, and metres need it."""
 
-    anchors: Tensor
-    normal_anchors: Tensor
-    half_box: Tensor
-    box_centre: Tensor
-
     def __init__(self, decoder: TrajectoryDecoder, anchors: Tensor, config: PlannerConfig, jumps: JumpTable) -> None:
         super().__init__()
         layers = [cast(DecoderLayer, layer) for layer in decoder.layers]
-        self.heads, self.pad = config.heads, padding_of(layers[0].bev_sampling)
-        self.jumps = jumps
-        # Looked up once: a compiler cannot trace through the schedule's table.
-        self.start = config.schedule.signal_and_noise(jumps.start_level)
-        self.weights = tuple(_jump_weights(config.schedule, *jump) for jump in jumps.jumps[:-1])
-        self.offsets_from_anchors = config.offsets_from_anchors
+        self.heads = config.heads
+        self.stepping = Stepping(anchors, config, jumps)
+        self.hands_on_features = config.hands_on_features
         self.points = Points(decoder.point_encoder)
-        attentions = [layer.agent_attention for layer in layers]
-        self.agents = JoinedLinear([in_projection(attention, part) for attention in attentions for part in (1, 2)])
-        self.ego = JoinedLinear([_single_token_map(layer.ego_attention) for layer in layers])
+        samplings = [layer.bev_sampling for layer in layers if layer.bev_sampling is not None]
+        self.pad = padding_of(samplings[0]) if samplings else None
+        looks = [layer.agent_attention for layer in layers if layer.agent_attention is not None]
+        self.agents = JoinedLinear([in_projection(look, part) for look in looks for part in (1, 2)]) if looks else None
+        egos = [layer.ego_attention for layer in layers if layer.ego_attention is not None]
+        self.ego = JoinedLinear([_single_token_map(look) for look in egos]) if egos else None
         self.layers = nn.ModuleList(Layer(layer, config, answers_fully=layer is layers[-1]) for layer in layers)
         self.norms = nn.ModuleList(
             nn.ModuleList(_modulated_norm(decoder, layer, level) for layer in layers) for level, _ in jumps.jumps
         )
-        box = config.normalizer
-        low, high = torch.tensor([box.x_min_m, box.y_min_m]).double(), torch.tensor([box.x_max_m, box.y_max_m]).double()
-        self.register_buffer("half_box", ((high - low) / 2).float())
-        self.register_buffer("box_centre", ((high + low) / 2).float())
-        self.register_buffer("anchors", anchors.detach().clone())
-        self.register_buffer("normal_anchors", box.normalize(anchors.detach()))
 
     def memory(self, bev: Tensor, ego_query: Tensor, agent_queries: Tensor) -> DecoderMemory:
         """From the BEV map [B, Hb, Wb, D] and the queries [B, 1, D] and [B, A, D]."""
         count = len(self.layers)
-        parts = self.agents(agent_queries).chunk(2 * count, dim=-1)
-        keys_values = torch.stack([split_heads(part, self.heads) for part in parts])
-        return DecoderMemory(pad_map(bev, self.pad), keys_values, torch.stack(self.ego(ego_query).chunk(count, dim=-1)))
+        padded = None if self.pad is None else pad_map(bev, self.pad)
+        keys_values = None
+        if self.agents is not None:
+            parts = self.agents(agent_queries).chunk(2 * count, dim=-1)
+            keys_values = torch.stack([split_heads(part, self.heads) for part in parts])
+        ego = None if self.ego is None else torch.stack(self.ego(ego_query).chunk(count, dim=-1))
+        return DecoderMemory(padded, keys_values, ego)
 
     def forward(self, memory: DecoderMemory, noise: Tensor) -> tuple[Tensor, Tensor]:
         """``noise`` [B, M, T, 2] to poses [B, M, T, 3] and logits [B, M]."""
-        signal, spread = self.start
-        x_t = signal * self.normal_anchors + spread * noise
-        for step, norms in enumerate(self.norms):
-            points = x_t.clamp(-1.0, 1.0) * self.half_box + self.box_centre
+        x_t = self.stepping.start(noise)
+        for step, norms in enumerate(cast(list[nn.ModuleList], list(self.norms))):
+            points = self.stepping.points(x_t)
             query = self.points(points)
-            origins = self.anchors.expand_as(points) if self.offsets_from_anchors else points
+            origins = self.stepping.origins(points)
+            if origins is None:
+                origins = points
             for index, layer in enumerate(cast(list[Layer], list(self.layers))):
-                evidence = layer(query, points, memory, index, cast(nn.ModuleList, norms)[index])
-                if step == len(self.weights) and index == len(self.layers) - 1:
+                evidence = layer(query, points, memory, index, norms[index])
+                if step == self.stepping.last and index == len(self.layers) - 1:
                     return layer.answer(evidence, origins)
                 points = origins = origins + layer.offsets(evidence)
-            x_t = self._jump(x_t, points, *self.weights[step])
+                if self.hands_on_features and index < len(self.layers) - 1:
+                    query = evidence + self.points(points)
+            x_t = self.stepping.next(x_t, points, step)
         raise RuntimeError("A jump table ends with a jump to clean.")  # JumpTable checks it
-
-    def _jump(self, x_t: Tensor, points: Tensor, clean_weight: float, noise_weight: float, signal_from: float) -> Tensor:
-        """``diffusion.step`` with its constants multiplied out."""
-        x0_hat = (points - self.box_centre) / self.half_box
-        clean = x0_hat.clamp(-1.0, 1.0) if self.jumps.clips_prediction else x0_hat
-        return clean_weight * clean + noise_weight * (x_t - signal_from * x0_hat)
 
 
 class Layer(nn.Module):
-    """``DecoderLayer`` without what the memory holds."""
+    """``DecoderLayer`` without what ``InferenceDecoder`` computed once. ``answers_fully``: with headings and scores."""
 
     def __init__(self, layer: DecoderLayer, config: PlannerConfig, *, answers_fully: bool) -> None:
         super().__init__()
         self.heads, self.num_poses = config.heads, config.targets.num_poses
-        self.sampling = SparseSampling(layer.bev_sampling, config.bev_pixels)
-        self.query = JoinedLinear([in_projection(layer.agent_attention, 0)])
-        self.output = copy.deepcopy(layer.agent_attention.out_proj)
+        sampling, look = layer.bev_sampling, layer.agent_attention
+        self.sampling = None if sampling is None else SparseSampling(sampling, config.bev_pixels)
+        self.query = None if look is None else JoinedLinear([in_projection(look, 0)])
+        self.output = None if look is None else copy.deepcopy(look.out_proj)
         self.agent_norm = copy.deepcopy(layer.agent_norm)
         self.ego_norm = copy.deepcopy(layer.ego_norm)
         self.ffn = copy.deepcopy(layer.ffn)
@@ -125,11 +117,14 @@ class Layer(nn.Module):
 
     def forward(self, query: Tensor, points: Tensor, memory: DecoderMemory, index: int, norm: nn.Module) -> Tensor:
         """The evidence [B, M, D] for proposals at ``points`` [B, M, T, 2] metres; ``norm`` knows the noise level."""
-        query = self.sampling(query, points, memory.padded_bev)
-        keys, values = memory.keys_values[2 * index], memory.keys_values[2 * index + 1]
-        looked = attend(split_heads(self.query(query), self.heads), keys, values)
-        query = self.agent_norm(query + self.output(looked))
-        query = self.ego_norm(query + memory.ego[index])
+        if self.sampling is not None:
+            query = self.sampling(query, points, memory.padded_bev)
+        if memory.keys_values is not None and self.query is not None and self.output is not None:
+            keys, values = memory.keys_values[2 * index], memory.keys_values[2 * index + 1]
+            looked = attend(split_heads(self.query(query), self.heads), keys, values)
+            query = cast(nn.LayerNorm, self.agent_norm)(query + self.output(looked))
+        if memory.ego is not None and self.ego_norm is not None:
+            query = self.ego_norm(query + memory.ego[index])
         return cast(Tensor, norm(self.ffn(query)))
 
     def offsets(self, evidence: Tensor) -> Tensor:
@@ -161,13 +156,6 @@ class Points(nn.Module):
         """[B, M, T, 2] metres to [B, M, D]."""
         angle = points.flip(-1)[..., None] * (2.0 * math.pi) / self.period
         return cast(Tensor, self.mlp(torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-4)))
-
-
-def _jump_weights(schedule: NoiseSchedule, from_level: int, to_level: int) -> tuple[float, float, float]:
-    """Of the clean prediction, of the predicted noise, and the signal that the noise prediction takes away."""
-    signal_from, noise_from = schedule.signal_and_noise(from_level)
-    signal_to, noise_to = schedule.signal_and_noise(to_level)
-    return signal_to, noise_to / noise_from, signal_from
 
 
 @torch.no_grad()

@@ -15,12 +15,17 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from diffdrive.diffusion import REFERENCE, JumpTable
+from diffdrive.diffusion import JumpTable
+from diffdrive.model.config import PlannerConfig
+from diffdrive.model.decoder import AnyDecoder, RegressionDecoder, UNetDecoder
 from diffdrive.model.inference.backbone import InferenceBackbone
 from diffdrive.model.inference.decoder import DecoderMemory, InferenceDecoder
+from diffdrive.model.inference.ego_decoder import InferenceRegression, InferenceUNet
 from diffdrive.model.inference.neck import InferenceNeck
 from diffdrive.model.planner import PlannerModel
 from diffdrive.tensors import AgentPredictions, LayerProposals, Proposals
+
+AnyInferenceDecoder = InferenceDecoder | InferenceRegression | InferenceUNet
 
 
 class Perceived(NamedTuple):
@@ -32,7 +37,7 @@ class Perceived(NamedTuple):
 
 
 class InferenceModel(nn.Module):
-    """Inference with ``jumps``. Holds copies: ``model`` stays as it is.
+    """Inference with ``jumps`` (None: the model's own). Holds copies: ``model`` stays as it is.
 
     ``dtype`` is the number format of backbone and neck; the decoder, from embeddings of points to poses, is always float32.
     """
@@ -40,7 +45,7 @@ class InferenceModel(nn.Module):
     def __init__(
         self,
         model: PlannerModel,
-        jumps: JumpTable = REFERENCE,
+        jumps: JumpTable | None = None,
         *,
         dtype: torch.dtype = torch.float32,
         wants_agents: bool = False,
@@ -51,7 +56,7 @@ class InferenceModel(nn.Module):
         with torch.no_grad():
             self.backbone = InferenceBackbone(model.backbone).to(dtype)
             self.neck = InferenceNeck(model.neck).to(dtype)
-            self.decoder = InferenceDecoder(model.decoder, model.anchors, model.config, jumps)
+            self.decoder = _inference_decoder(model.decoder, model.anchors, model.config, jumps or model.config.default_jumps)
         self.agent_head = copy.deepcopy(model.agent_head) if wants_agents else None
         self.bev_head = copy.deepcopy(model.bev_head) if wants_bev else None
         self.eval().requires_grad_(False)
@@ -90,6 +95,14 @@ class InferenceModel(nn.Module):
     def proposals(self, outputs: tuple[Tensor, ...]) -> Proposals:
         """What ``forward`` returned, by name. Earlier passes and layers are not kept."""
         return proposals_of(self.output_names, outputs)
+
+
+def _inference_decoder(decoder: AnyDecoder, anchors: Tensor, config: PlannerConfig, jumps: JumpTable) -> AnyInferenceDecoder:
+    if isinstance(decoder, RegressionDecoder):
+        return InferenceRegression(decoder)
+    if isinstance(decoder, UNetDecoder):
+        return InferenceUNet(decoder, anchors, config, jumps)
+    return InferenceDecoder(decoder, anchors, config, jumps)
 
 
 def proposals_of(names: tuple[str, ...], outputs: tuple[Tensor, ...]) -> Proposals:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from diffdrive.contracts import InputError
 from diffdrive.tensors import AgentPredictions
 from diffdrive.training.objectives.terms import ObjectiveWeights
 
@@ -35,7 +34,8 @@ def match(agents: AgentPredictions, states: Tensor, labels: Tensor, weights: Obj
     """[B, A]: for each target row the predicted slot it is compared with; the assignment of least total cost.
 
     L1 distances often tie exactly (two slots left of two vehicles cost the same either way), so several assignments may be
-    cheapest; which one is returned can depend on the last bit of the costs. Raises ``InputError`` when a cost is not finite.
+    cheapest; which one is returned can depend on the last bit of the costs. A sample whose costs are not finite keeps the
+    order of its slots: its loss is not finite either, and whoever trains will see that.
     """
     return assign(pair_costs(agents, states, labels, weights))
 
@@ -53,8 +53,7 @@ def pair_costs(agents: AgentPredictions, states: Tensor, labels: Tensor, weights
 def assign(costs: Tensor) -> Tensor:
     """[B, A] column of each row in the cheapest one-to-one assignment of ``costs`` [B, A, A] (Kuhn 1955, by scipy)."""
     host = costs.detach().to(device="cpu", dtype=torch.float64)
-    if not bool(torch.isfinite(host).all()):
-        raise InputError("Agent predictions are no longer finite: training has diverged. Lower the learning rate.")
+    host[~host.isfinite().all(dim=(1, 2))] = 0.0
     solve = _linear_sum_assignment()
     return torch.stack([torch.from_numpy(solve(sample.numpy())[1]) for sample in host]).to(costs.device)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from diffdrive.contracts import InputError
+from diffdrive.model import PlannerModel, Prior
 from diffdrive.tensors import AgentPredictions, LayerProposals, PlannerInputs, PlannerTargets
 from diffdrive.training.objectives.agents import agent_losses
-from diffdrive.training.objectives.imitation import imitation_loss, nearest_anchor
+from diffdrive.training.objectives.imitation import imitation_loss, nearest_anchor, regression_loss
 from diffdrive.training.objectives.terms import LossTerms, ObjectiveWeights
-
-if TYPE_CHECKING:
-    from diffdrive.model import PlannerModel
 
 
 class Perceived(Protocol):
@@ -39,32 +37,41 @@ def denoising_losses(
 
     ``noise`` [B, M, T, 2] is standard normal and ``levels`` [B] integers in 0 .. num_train_levels - 1; the caller draws both.
     """
-    points = noisy_points(model, noise, levels)
+    points = noisy_points(model, noise, levels, targets.trajectory)
     features = model.encode(inputs)
     layers = model.decode(features, points, levels)
-    return planner_losses(layers, features, targets, model.anchors, weights or ObjectiveWeights())
+    return planner_losses(layers, features, targets, model.matched_anchors, weights or ObjectiveWeights())
 
 
-def noisy_points(model: PlannerModel, noise: Tensor, levels: Tensor) -> Tensor:
-    """[B, M, T, 2] metres: the anchors with noise of ``levels`` [B], held inside the normaliser's box."""
+def noisy_points(model: PlannerModel, noise: Tensor, levels: Tensor, trajectory: Tensor | None = None) -> Tensor:
+    """[B, M, T, 2] metres, with noise of ``levels`` [B]: the anchors, held inside the normaliser's box.
+
+    A model that starts from pure noise has the driven ``trajectory`` [B, T, 3] noised instead. Raises ``InputError`` where
+    such a model is given none.
+    """
     config = model.config
     if tuple(noise.shape) != (len(levels), *config.noise_shape):
         expected = [len(levels), *config.noise_shape]
         raise InputError(f"noise must have shape {expected} [B, M, T, 2] with one level per sample, got {list(noise.shape)}.")
-    x_t = config.schedule.add_noise(config.normalizer.normalize(model.anchors), noise, levels)
-    return config.normalizer.denormalize(x_t.clamp(-1.0, 1.0))
+    clean = model.anchors
+    if config.prior is Prior.NOISE:
+        if trajectory is None:
+            raise InputError("prior: noise learns from noised trajectories: noisy_points needs what was driven.")
+        clean = trajectory[:, None, :, :2].to(noise.dtype)
+    return model.points(config.schedule.add_noise(config.normalizer.normalize(clean), noise, levels))
 
 
 def planner_losses(
     layers: tuple[LayerProposals, ...],
     perceived: Perceived,
     targets: PlannerTargets,
-    anchors: Tensor,
+    anchors: Tensor | None,
     weights: ObjectiveWeights,
     slots: Tensor | None = None,
 ) -> LossTerms:
     """Terms ``trajectory_0`` .. one per decoder layer, ``agent_class``, ``agent_box`` and ``bev_semantic``.
 
+    ``anchors`` are ``PlannerModel.matched_anchors``.
     ``slots`` [B, A] matches agent slots to target rows; None finds the cheapest matching.
     """
     terms = trajectory_losses(layers, targets.trajectory, anchors, weights)
@@ -74,8 +81,15 @@ def planner_losses(
 
 
 def trajectory_losses(
-    layers: tuple[LayerProposals, ...], trajectory: Tensor, anchors: Tensor, weights: ObjectiveWeights
+    layers: tuple[LayerProposals, ...], trajectory: Tensor, anchors: Tensor | None, weights: ObjectiveWeights
 ) -> dict[str, Tensor]:
-    """Terms ``trajectory_0`` .. one per decoder layer, against the driven ``trajectory`` [B, T, 3]."""
-    positive = nearest_anchor(anchors, trajectory)
-    return {f"trajectory_{index}": imitation_loss(layer, trajectory, positive, weights) for index, layer in enumerate(layers)}
+    """Terms ``trajectory_0`` .. one per decoder layer, against the driven ``trajectory`` [B, T, 3].
+
+    The proposal of the nearest of ``anchors`` imitates it; without anchors every proposal does, and none is scored.
+    """
+    if anchors is None:
+        losses = [regression_loss(layer, trajectory, weights) for layer in layers]
+    else:
+        positive = nearest_anchor(anchors, trajectory)
+        losses = [imitation_loss(layer, trajectory, positive, weights) for layer in layers]
+    return {f"trajectory_{index}": loss for index, loss in enumerate(losses)}

@@ -35,3 +35,9 @@ def imitation_loss(proposals: LayerProposals, trajectory: Tensor, positive: Tens
     score = focal_loss(proposals.logits, one_hot)
     pose = F.l1_loss(matched, trajectory.to(matched.dtype))
     return weights.trajectory * (weights.score * score + weights.pose * pose)
+
+
+def regression_loss(proposals: LayerProposals, trajectory: Tensor, weights: ObjectiveWeights) -> Tensor:
+    """Of proposals that all imitate ``trajectory`` [B, T, 3]: the pose part of ``imitation_loss``, averaged over them."""
+    poses = proposals.poses
+    return weights.trajectory * weights.pose * F.l1_loss(poses, trajectory.to(poses.dtype)[:, None].expand_as(poses))

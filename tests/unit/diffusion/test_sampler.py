@@ -3,7 +3,17 @@ import torch
 from torch import Tensor
 
 from diffdrive.contracts import InputError
-from diffdrive.diffusion import CLEAN, DDIM, REFERENCE, JumpTable, NoiseSchedule, step
+from diffdrive.diffusion import (
+    CLEAN,
+    DDIM,
+    JUMP_TABLES,
+    REFERENCE,
+    JumpTable,
+    NoiseSchedule,
+    ddim_table,
+    reference_table,
+    step,
+)
 
 SCHEDULE = NoiseSchedule()
 
@@ -72,3 +82,27 @@ def test_a_table_that_leads_nowhere_is_an_error(jumps: tuple[tuple[int, int], ..
 def test_levels_of_the_named_tables() -> None:
     assert (REFERENCE.start_level, REFERENCE.jumps) == (8, ((10, 9), (0, CLEAN)))
     assert (DDIM.start_level, DDIM.jumps) == (10, ((10, 0), (0, CLEAN)))
+
+
+def test_tables_of_other_lengths() -> None:
+    assert reference_table(2) == REFERENCE and ddim_table(2) == DDIM
+    one, three = reference_table(1), reference_table(3)
+    assert (one.start_level, one.jumps) == (8, ((0, CLEAN),))
+    assert (three.start_level, three.jumps) == (8, ((13, 12), (7, 6), (0, CLEAN)))
+    one, three = ddim_table(1), ddim_table(3)
+    assert (one.start_level, one.jumps) == (10, ((10, CLEAN),))
+    assert (three.start_level, three.jumps) == (13, ((13, 7), (7, 0), (0, CLEAN)))
+    vanilla = JUMP_TABLES["vanilla-20"]
+    assert [level for level, _ in vanilla.jumps] == list(range(950, -1, -50))
+    assert all(after == level for (_, after), (level, _) in zip(vanilla.jumps, vanilla.jumps[1:], strict=False))
+    for steps in (0, 21):
+        with pytest.raises(InputError, match="has 1"):
+            reference_table(steps)
+
+
+def test_a_perfect_prediction_survives_any_walk_from_pure_noise() -> None:
+    generator = torch.Generator().manual_seed(5)
+    x0, x_t = torch.rand(3, 8, 2, generator=generator) * 2 - 1, torch.randn(3, 8, 2, generator=generator)
+    for from_level, to_level in JUMP_TABLES["vanilla-20"].jumps:
+        x_t = step(x_t, x0, from_level, to_level, SCHEDULE)
+    torch.testing.assert_close(x_t, x0, rtol=0, atol=1e-5)

@@ -122,7 +122,7 @@ def losses_of(
     truth = planner_targets(targets).to(proposals.poses.device)
     # The network itself, not an inference engine, proposed: it always answers with agents and semantics.
     seen = cast(SceneFeatures, proposals)
-    return planner_losses(proposals.passes[0], seen, truth, network.anchors, weights)
+    return planner_losses(proposals.passes[0], seen, truth, network.matched_anchors, weights)
 
 
 def optimizers_of(network: PlannerModel, recipe: Recipe) -> dict[str, Any]:

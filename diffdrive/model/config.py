@@ -155,6 +155,11 @@ class PlannerConfig:
         return self.prior is Prior.ANCHORS and self.decoder_kind is not DecoderKind.REGRESSION
 
     @property
+    def reads_bev(self) -> bool:
+        """Whether the decoder looks at the BEV map."""
+        return self.decoder_kind is DecoderKind.CASCADE and self.spatial_attention
+
+    @property
     def default_jumps(self) -> JumpTable:
         """How this planner samples unless it is told otherwise."""
         return REFERENCE if self.prior is Prior.ANCHORS else noise_table(STEPS_FROM_NOISE, self.schedule.num_levels)

@@ -46,6 +46,10 @@ class PlannerModel(nn.Module):
         self.agent_head = AgentHead(config)
         self.bev_head = BevSemanticHead(config)
         self.decoder = _decoder(config)
+        if not config.reads_bev:
+            # They stay, so that every variant has the same perception, but DDP waits for each weight that wants a gradient.
+            for part in (self.neck.bev_projection, self.neck.bev_norm):
+                part.requires_grad_(False)
 
     @property
     def matched_anchors(self) -> Tensor | None:

@@ -102,8 +102,9 @@ class DecoderStage:
         device = model.anchors.device
         noise = torch.randn(len(rows), *model.config.noise_shape, generator=generator).to(device)
         levels = torch.randint(model.config.num_train_levels, (len(rows),), generator=generator).to(device)
-        layers = model.decode(self.scenes.features(model, rows), noisy_points(model, noise, levels), levels)
-        losses = trajectory_losses(layers, self.scenes.trajectory[rows].to(device), model.anchors, self.weights)
+        driven = self.scenes.trajectory[rows].to(device)
+        layers = model.decode(self.scenes.features(model, rows), noisy_points(model, noise, levels, driven), levels)
+        losses = trajectory_losses(layers, driven, model.matched_anchors, self.weights)
         loss = torch.stack(list(losses.values())).sum()
         if not bool(torch.isfinite(loss)):
             raise InputError("The decoder stage's loss is no longer finite. Lower decoder_stage.lr.")

@@ -48,8 +48,10 @@ def test_every_weight_of_a_variant_learns(name: str) -> None:
     layers = [term for term in losses.terms if term.startswith("trajectory")]
     assert len(layers) == (model.config.decoder_layers if hasattr(model.decoder, "layers") else 1)
     losses.total.backward()
-    without = {key for key, value in model.decoder.named_parameters() if value.grad is None}
+    without = {key for key, value in model.named_parameters() if value.requires_grad and value.grad is None}
     assert not without
+    held = {key.split(".")[1] for key, value in model.named_parameters() if not value.requires_grad}
+    assert held == (set() if model.config.reads_bev else {"bev_projection", "bev_norm"})
 
 
 @pytest.mark.parametrize("name", ["regression", "vanilla", "truncated", "features handed on"])

@@ -40,6 +40,14 @@ class PlannerDataModule(pl.LightningDataModule):
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return self._loader(self.train_order(rank, world_size), lambda: trainer.global_step if trainer else 0)
 
+    def training_tokens(self, step: int, micro: int) -> list[str]:
+        """The scenes that this process asks for in batch ``micro`` of optimiser step ``step``."""
+        trainer = self.trainer
+        order = self.train_order(trainer.global_rank, trainer.world_size) if trainer else self.train_order()
+        epoch, first = order.place_of(step)
+        rows = next(order.batches(epoch, first + micro))
+        return [self.cache.spec.tokens[row] for row in rows]
+
     def val_dataloader(self) -> BatchLoader:
         """In order, every row once."""
         return self.in_order(self.split.validation)

@@ -1,12 +1,13 @@
 """The network, its losses and its optimiser as one Lightning module.
 
-Randomness is a function of (seed, step, rank): noise, noise levels, mirroring and dropout of step n are the same in a run that
-was interrupted before and in one that was not.
+batch --augment--> inputs, targets --denoise--> losses --note--> backward --norm--> guard --clip--> AdamW --> average
+                                     noise and levels are functions of (seed, step, sample): ``randomness``
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -15,15 +16,18 @@ from torch import Tensor
 
 from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.model import PlannerConfig, PlannerModel, SceneFeatures
+from diffdrive.model import PlannerConfig, SceneFeatures
+from diffdrive.tensors import PlannerInputs, Proposals
 from diffdrive.training.augmentation import mirror_some
 from diffdrive.training.cache import PackedBatch
+from diffdrive.training.compilation import compile_network
 from diffdrive.training.config import TrainingConfig
+from diffdrive.training.initial import new_network
 from diffdrive.training.lightning import pl
 from diffdrive.training.objectives import denoising_losses, planner_losses
-from diffdrive.training.optim import LearningRate, WeightAverage, build_optimizer, set_rate
-
-_VALIDATION_STREAM = 1_000_003
+from diffdrive.training.optim import LearningRate, WeightAverage, build_optimizer, clip_gradient, gradient_norm, set_rate
+from diffdrive.training.randomness import BatchPlace, Stream, batch_seed, draw_noise
+from diffdrive.training.step_guard import StepGuard
 
 
 class PlannerLightningModule(pl.LightningModule):
@@ -33,53 +37,75 @@ class PlannerLightningModule(pl.LightningModule):
         super().__init__()
         self.config = config
         self.planner = planner
-        # The initial weights are part of the run, so they come from its seed, not from what was drawn before.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.model = PlannerModel(planner, anchors)
-        if config.channels_last:
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.rate = LearningRate(config=config.optimizer, epochs=config.epochs, steps_per_epoch=steps_per_epoch)
+        self.model = new_network(config, planner, anchors)
+        self.optimizer_config = config.optimizer.for_batch(config.global_batch_size)
+        self.rate = LearningRate(
+            config=self.optimizer_config, epochs=config.epochs, steps_per_epoch=steps_per_epoch, max_steps=config.max_steps
+        )
         decay = config.optimizer.ema_decay
         self.average = None if decay is None else WeightAverage(self.model, decay)
+        self.guard = StepGuard(self.model, config.optimizer, self._tokens_of)
         self._started_s = time.monotonic()
         self._earlier_s = 0.0
+
+    def forward(self, inputs: PlannerInputs, noise: Tensor) -> Proposals:
+        """Plan."""
+        return cast(Proposals, self.model(inputs, noise))
 
     # Training
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; its rate is set before every step."""
         # A gradient scaler cannot hand its unscaling to a fused optimiser and clip as well.
-        return build_optimizer(self.model, self.config.optimizer, fused=self.config.precision != "16-mixed")
+        return build_optimizer(self.model, self.optimizer_config, fused=self.config.precision != "16-mixed")
 
     def on_fit_start(self) -> None:
         self._started_s = time.monotonic()
         if self.average is not None:
             self.average.to(self.device)
+        if self.config.compile:
+            compile_network(self.model)
 
     def on_train_batch_start(self, batch: PackedBatch, batch_idx: int) -> None:
         """Set the learning rate, and seed the global generator that dropout draws from."""
-        torch.manual_seed(self._seed_of(self.global_step))
+        place = self._place(batch_idx)
+        torch.manual_seed(batch_seed(self.config.seed, Stream.NETWORK, place))
+        if place.micro:
+            return
+        self.guard.begin()
         rate = self.rate.at(self.global_step, elapsed_fraction=self._elapsed_fraction())
         (optimizer,) = self.trainer.optimizers
-        rates = set_rate(optimizer, rate, self.config.optimizer)
+        rates = set_rate(optimizer, rate, self.optimizer_config)
         self.log("train/lr", rate, batch_size=len(batch))
         self.log_dict({f"train/lr/{name}": value for name, value in rates.items() if len(rates) > 1}, batch_size=len(batch))
 
     def training_step(self, batch: PackedBatch, batch_idx: int) -> Tensor:
         """The weighted sum of all losses of one batch."""
-        generator = torch.Generator().manual_seed(self._seed_of(self.global_step))
-        noise, levels = self._draw(len(batch), generator)
+        place = self._place(batch_idx)
+        noise, levels = self._draw(Stream.DENOISING, place, len(batch))
+        generator = torch.Generator().manual_seed(batch_seed(self.config.seed, Stream.AUGMENTATION, place))
         batch = mirror_some(batch, self.config.augmentation.mirror_probability, generator)
         inputs, targets = batch.inputs(self.planner.inputs), batch.targets()
         losses = denoising_losses(self.model, inputs, targets, noise, levels, self.config.weights)
+        self.guard.note(batch, losses)
         total = losses.total
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.terms.items()}, batch_size=len(batch))
         self.log("train/loss", total.detach(), prog_bar=True, batch_size=len(batch))
         return total
 
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Look at the gradient before it is used, then clip it. Lightning calls this for every optimiser step."""
+        parameters = list(self.model.parameters())
+        norm = gradient_norm(parameters)
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if self.guard.is_good(self.global_step, norm, has_scaler=scaler is not None):
+            self.log("train/gradient_norm", norm)
+            if self.config.optimizer.gradient_clip_norm is not None:
+                clip_gradient(parameters, norm, self.config.optimizer.gradient_clip_norm)
+        self.log("train/skipped_steps", float(self.guard.num_skipped))
+
     def on_train_batch_end(self, outputs: Any, batch: PackedBatch, batch_idx: int) -> None:
-        if self.average is not None:
+        if self.average is not None and self._place(batch_idx).micro == self.config.accumulate - 1:
             self.average.update(self.model)
 
     # Validation
@@ -100,8 +126,9 @@ class PlannerLightningModule(pl.LightningModule):
 
         The noise of a batch is the same in every validation.
         """
-        generator = torch.Generator().manual_seed(_VALIDATION_STREAM * (self.config.seed + 1) + batch_idx)
-        noise, _ = self._draw(len(batch), generator)
+        size, processes = self.config.data.batch_size, self.config.processes
+        place = BatchPlace(step=batch_idx, size=size, rank=self.global_rank, world_size=processes)
+        noise, _ = self._draw(Stream.VALIDATION, place, len(batch))
         inputs, targets = batch.inputs(self.planner.inputs), batch.targets()
         proposals = self.model(inputs, noise)
         distances = (proposals.poses[..., :2] - targets.trajectory[:, None, :, :2]).norm(dim=-1)  # [B, M, T]
@@ -109,7 +136,7 @@ class PlannerLightningModule(pl.LightningModule):
         chosen = distances[rows, proposals.logits.argmax(dim=1)]
         # Proposals and SceneFeatures both carry the agents and BEV logits that the losses read.
         seen = cast(SceneFeatures, proposals)
-        losses = planner_losses(proposals.passes[0], seen, targets, self.model.anchors, self.config.weights)
+        losses = planner_losses(proposals.passes[0], seen, targets, self.model.matched_anchors, self.config.weights)
         metrics = {
             "ade": chosen.mean(),
             "fde": chosen[:, -1].mean(),
@@ -126,6 +153,7 @@ class PlannerLightningModule(pl.LightningModule):
             "planner": to_mapping(self.planner),
             "average": None if self.average is None else self.average.to_dict(),
             "elapsed_s": self._elapsed_s(),
+            "skipped_steps": self.guard.num_skipped,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -142,16 +170,30 @@ class PlannerLightningModule(pl.LightningModule):
         if self.average is not None:
             self.average.load_dict(saved["average"])
         self._earlier_s = float(saved["elapsed_s"])
+        self.guard.num_skipped = int(saved.get("skipped_steps", 0))
 
     # Randomness and time
 
-    def _draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        noise = torch.randn(count, *self.planner.noise_shape, generator=generator)
-        levels = torch.randint(self.planner.num_train_levels, (count,), generator=generator)
-        return noise.to(self.device), levels.to(self.device)
+    def _place(self, batch_idx: int) -> BatchPlace:
+        """Epochs hold whole steps, so a batch's number in its epoch tells its place in its step."""
+        return BatchPlace(
+            step=self.global_step,
+            size=self.config.data.batch_size,
+            micro=batch_idx % self.config.accumulate,
+            accumulate=self.config.accumulate,
+            rank=self.global_rank,
+            world_size=self.config.processes,
+        )
 
-    def _seed_of(self, step: int) -> int:
-        return (self.config.seed * 1_000_000_007 + step * 1_009 + self.global_rank) % (2**63)
+    def _draw(self, stream: Stream, place: BatchPlace, count: int) -> tuple[Tensor, Tensor]:
+        shape, levels = self.planner.noise_shape, self.planner.num_train_levels
+        drawn = draw_noise(self.config.seed, stream, place, count, shape=shape, num_levels=levels)
+        return drawn[0].to(self.device), drawn[1].to(self.device)
+
+    def _tokens_of(self, step: int, micro: int) -> Sequence[str]:
+        """Scenes of this process's batch ``micro`` of ``step``."""
+        data = getattr(self.trainer, "datamodule", None)
+        return [] if data is None else data.training_tokens(step, micro)
 
     def _elapsed_s(self) -> float:
         return self._earlier_s + time.monotonic() - self._started_s

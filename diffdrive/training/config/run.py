@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from diffdrive.contracts import InputError
 from diffdrive.training.config.augmentation import AugmentationConfig
 from diffdrive.training.config.data import DataConfig
 from diffdrive.training.config.decoder_stage import DecoderStageConfig
+from diffdrive.training.config.initial import InitialConfig
 from diffdrive.training.config.optimizer import OptimizerConfig
 from diffdrive.training.config.recording import RecordingConfig, ValidationConfig
 from diffdrive.training.objectives import ObjectiveWeights
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 class Strategy(enum.Enum):
@@ -48,6 +51,7 @@ class TrainingConfig:
     """Anchor file (.npy) of the network; None clusters the training scenes' own trajectories. Unless ``planner`` names a
     ``normalizer``, it is the box that the anchors' file gives."""
 
+    initial: InitialConfig = field(default_factory=InitialConfig)
     weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -76,6 +80,9 @@ class TrainingConfig:
     """Machines, of ``devices`` each; Slurm or torchrun start the processes."""
 
     strategy: Strategy = Strategy.AUTO
+    sync_batchnorm: bool = False
+    """Let batch norms take their statistics over all processes of a step. Lightning does that on GPUs only."""
+
     accumulate: int = 1
     """Batches whose gradients make one optimiser step."""
 
@@ -97,6 +104,10 @@ class TrainingConfig:
         for name in ("epochs", "validate_every_epochs", "devices", "nodes", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"TrainingConfig.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.seed < 0:
+            raise InputError(f"TrainingConfig.seed must not be negative, got {self.seed}.")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"TrainingConfig.precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
         if self.optimizer.anneal_by_time and self.max_minutes is None:
             raise InputError("TrainingConfig: optimizer.anneal_by_time needs max_minutes.")
 
@@ -109,6 +120,11 @@ class TrainingConfig:
     def global_batch_size(self) -> int:
         """Samples of one optimiser step."""
         return self.data.batch_size * self.processes * self.accumulate
+
+    @property
+    def resolved(self) -> TrainingConfig:
+        """The same run with its learning rates stated for the batch that it has: what a run writes down of itself."""
+        return replace(self, optimizer=self.optimizer.for_batch(self.global_batch_size))
 
     @property
     def folder(self) -> Path:

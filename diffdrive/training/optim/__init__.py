@@ -1,7 +1,8 @@
-"""The optimiser and its groups, the learning rate as a pure function of progress, and the running average of the weights."""
+"""The optimiser and its groups, its rate as a function of progress, clipping, and the running average of the weights."""
 
 from diffdrive.training.optim.average import WeightAverage
-from diffdrive.training.optim.groups import ParameterGroup, build_optimizer, parameter_groups, plain_name, set_rate
+from diffdrive.training.optim.clipping import clip_gradient, gradient_norm
+from diffdrive.training.optim.groups import ParameterGroup, build_optimizer, parameter_groups, set_rate
 from diffdrive.training.optim.rate import LearningRate
 
 __all__ = [
@@ -9,7 +10,8 @@ __all__ = [
     "ParameterGroup",
     "WeightAverage",
     "build_optimizer",
+    "clip_gradient",
+    "gradient_norm",
     "parameter_groups",
-    "plain_name",
     "set_rate",
 ]

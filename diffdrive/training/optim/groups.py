@@ -15,8 +15,6 @@ from diffdrive.training.config import OptimizerConfig
 REST = "rest"
 """The name of the group that no multiplier names."""
 
-_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterGroup:
@@ -33,7 +31,6 @@ class ParameterGroup:
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> tuple[ParameterGroup, ...]:
     """The trainable parameters of ``model``, each in one group.
 
-    Made from the model as it is written, before anything shards it: a shard does not show which parameter is a vector.
     Raises ``InputError`` for a multiplier of parameters that ``model`` does not have.
     """
     names = [name for name, _ in model.named_parameters()]
@@ -67,18 +64,13 @@ def names_without_decay(model: nn.Module) -> frozenset[str]:
     )
 
 
-def build_optimizer(
-    model: nn.Module, config: OptimizerConfig, *, groups: Iterable[ParameterGroup] | None = None, fused: bool = True
-) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters, in the groups that ``config`` asks for.
-
-    ``groups`` are those of the same model before it was sharded; None makes them from ``model``.
-    """
-    named = {plain_name(name): parameter for name, parameter in model.named_parameters()}
+def build_optimizer(model: nn.Module, config: OptimizerConfig, *, fused: bool = True) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters, in the groups that ``config`` asks for."""
+    named = dict(model.named_parameters())
     optimizer = torch.optim.AdamW(
         [
             {"params": [named[name] for name in group.parameters], "weight_decay": group.weight_decay, "name": group.name}
-            for group in (parameter_groups(model, config) if groups is None else groups)
+            for group in parameter_groups(model, config)
         ],
         lr=config.lr,
         betas=config.betas,
@@ -95,13 +87,6 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float, config: OptimizerCon
         name = group.get("name", REST)  # optimisers that were saved before their groups had names had one rate
         group["lr"] = rates[name] = rate * config.multiplier(name)
     return rates
-
-
-def plain_name(name: str) -> str:
-    """The parameter's name in the model itself, without what compiling and sharding put into it."""
-    for wrapper in _WRAPPERS:
-        name = name.replace(wrapper, "")
-    return name
 
 
 def _prefix_of(name: str, prefixes: Iterable[str]) -> str:

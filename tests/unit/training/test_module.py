@@ -14,7 +14,7 @@ from memory_source import make_scene
 from diffdrive.baselines import EgoStatusMLP
 from diffdrive.configuration import build, load_yaml
 from diffdrive.contracts import InputError
-from diffdrive.model import planner_config
+from diffdrive.model import PlannerConfig, planner_config
 from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.scene import Agents, CameraFrame, CameraId, DrivingCommand, EgoState, Future, LidarSweep, Scene, Trajectory
 from diffdrive.training.augmentation import mirror, mirror_some
@@ -24,6 +24,7 @@ from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_stat
 from diffdrive.training.fit import fit, planner_and_anchors
 from diffdrive.training.lightning_module import PlannerLightningModule
 from diffdrive.training.objectives import denoising_losses
+from diffdrive.training.randomness import BatchPlace, Stream, draw_noise
 from diffdrive.training.split import split_rows
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "training"
@@ -77,6 +78,11 @@ def make_module(config: TrainingConfig, cache: FeatureCache) -> PlannerLightning
     return PlannerLightningModule(config, planner, anchors, steps_per_epoch=4)
 
 
+def validation_noise(config: TrainingConfig, planner: PlannerConfig, index: int, count: int) -> torch.Tensor:
+    place, levels = BatchPlace(step=index, size=2), planner.num_train_levels
+    return draw_noise(config.seed, Stream.VALIDATION, place, count, shape=planner.noise_shape, num_levels=levels)[0]
+
+
 def test_mirrored_features_are_the_features_of_the_mirrored_scene(tiny_cache: FeatureCache) -> None:
     for index in range(4):
         mirrored = fields_of(mirror(features_of(make_scene(index), tiny_cache)))
@@ -114,13 +120,13 @@ def test_the_training_step_is_the_objective_of_its_own_seed(tiny_config: Trainin
     logged: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: logged.__setitem__(name, value)  # type: ignore[method-assign,assignment]
     module.log_dict = lambda values, **_: logged.update(values)  # type: ignore[method-assign,assignment]
-    batch = tiny_cache.batch([0, 1, 2])
+    batch = tiny_cache.batch([0, 1])
     loss = module.training_step(batch, 0)
     assert loss.requires_grad
     assert torch.equal(module.training_step(batch, 0), loss), "the same step must draw the same noise"
-    generator = torch.Generator().manual_seed(module._seed_of(0))
-    noise, levels = module._draw(3, generator)
-    assert int(levels.max()) < module.planner.num_train_levels
+    place = BatchPlace(step=0, size=2)
+    shape, num_levels = module.planner.noise_shape, module.planner.num_train_levels
+    noise, levels = draw_noise(config.seed, Stream.DENOISING, place, 2, shape=shape, num_levels=num_levels)
     terms = denoising_losses(module.model, batch.inputs(module.planner.inputs), batch.targets(), noise, levels, config.weights)
     torch.testing.assert_close(loss, terms.total)
     torch.testing.assert_close(sum(v for k, v in logged.items() if k not in ("train/loss",)), loss.detach())
@@ -130,11 +136,10 @@ def test_validation_measures_metres(tiny_config: TrainingConfig, tiny_cache: Fea
     module = make_module(tiny_config, tiny_cache).eval()
     logged: dict[str, torch.Tensor] = {}
     module.log = lambda name, value, **_: logged.__setitem__(name, value)  # type: ignore[method-assign,assignment]
-    batch = tiny_cache.batch([0, 1, 2])
+    batch = tiny_cache.batch([0, 1])
     with torch.no_grad():
         module.validation_step(batch, 0)
-        generator = torch.Generator().manual_seed(1_000_003)
-        proposals = module.model(batch.inputs(module.planner.inputs), module._draw(3, generator)[0])
+        proposals = module.model(batch.inputs(module.planner.inputs), validation_noise(tiny_config, module.planner, 0, 2))
     distance = (proposals.best[..., :2] - batch.trajectory[..., :2]).norm(dim=-1)
     torch.testing.assert_close(logged["val/ade"], distance.mean())
     torch.testing.assert_close(logged["val/fde"], distance[:, -1].mean())
@@ -194,7 +199,7 @@ def test_a_whole_run_leaves_a_planner_that_loads(tiny_config: TrainingConfig, ti
     distances = []
     for index, part in enumerate((rows[:2], rows[2:])):
         batch = tiny_cache.batch(part)
-        noise = torch.randn(len(part), *planner.config.noise_shape, generator=torch.Generator().manual_seed(1_000_003 + index))
+        noise = validation_noise(tiny_config, planner.config, index, len(part))
         with torch.no_grad():
             poses = planner(batch.inputs(planner.config.inputs), noise).best
         distances.append((poses[..., :2] - batch.trajectory[..., :2]).norm(dim=-1))

@@ -94,11 +94,18 @@ def test_a_batch_without_vehicles_has_no_box_loss() -> None:
     assert class_loss.item() > 0.0
 
 
-def test_diverged_agents_say_so() -> None:
+def test_diverged_agents_have_a_loss_that_says_so() -> None:
     predicted, states, labels = _agents(4, seed=15)
-    broken = AgentPredictions(predicted.states * math.nan, predicted.logits)
-    with pytest.raises(InputError, match="diverged"):
-        match(broken, states, labels, WEIGHTS)
+    for broken in (
+        AgentPredictions(predicted.states * math.nan, predicted.logits),
+        AgentPredictions(predicted.states, predicted.logits * math.inf),
+    ):
+        total = sum(agent_losses(broken, states, labels, WEIGHTS))
+        assert not math.isfinite(float(total))
+    _, healthy = match(predicted, states, labels, WEIGHTS)[:2]
+    half = AgentPredictions(predicted.states.clone(), predicted.logits)
+    half.states[0, 0] = math.nan
+    assert torch.equal(match(half, states, labels, WEIGHTS)[1], healthy), "other samples keep their matching"
 
 
 def _batch(config: PlannerConfig, batch: int) -> tuple[PlannerInputs, PlannerTargets]:

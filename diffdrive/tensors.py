@@ -16,6 +16,9 @@ from torch import Tensor
 
 from diffdrive.contracts import Axes, InputError
 
+BEV_IGNORED = 255
+"""In place of a class: nobody knows what is in this cell of ``PlannerTargets.bev_semantic``, so it counts for no loss."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputLayout:
@@ -149,7 +152,7 @@ class PlannerTargets:
     """[B, A] bool: which rows of ``agent_states`` are real."""
 
     bev_semantic: Tensor
-    """[B, Hb, Wb] int64 class per cell: row = x ahead from 0, column = y from right to left."""
+    """[B, Hb, Wb] int64 class per cell, or ``BEV_IGNORED``: row = x ahead from 0, column = y from right to left."""
 
     def __post_init__(self) -> None:
         axes = Axes("PlannerTargets")

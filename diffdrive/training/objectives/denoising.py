@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel, Prior
-from diffdrive.tensors import AgentPredictions, LayerProposals, PlannerInputs, PlannerTargets
+from diffdrive.tensors import BEV_IGNORED, AgentPredictions, LayerProposals, PlannerInputs, PlannerTargets
 from diffdrive.training.objectives.agents import agent_losses
 from diffdrive.training.objectives.imitation import imitation_loss, nearest_anchor, regression_loss
 from diffdrive.training.objectives.terms import LossTerms, ObjectiveWeights
@@ -76,7 +76,7 @@ def planner_losses(
     """
     terms = trajectory_losses(layers, targets.trajectory, anchors, weights)
     agent_class, agent_box = agent_losses(perceived.agents, targets.agent_states, targets.agent_labels, weights, slots)
-    bev = F.cross_entropy(perceived.bev_logits, targets.bev_semantic)
+    bev = F.cross_entropy(perceived.bev_logits, targets.bev_semantic, ignore_index=BEV_IGNORED)
     return LossTerms({**terms, "agent_class": agent_class, "agent_box": agent_box, "bev_semantic": weights.bev_semantic * bev})
 
 

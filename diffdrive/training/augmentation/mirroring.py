@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from diffdrive.scene import DrivingCommand
+from diffdrive.training.augmentation.some_rows import draw_rows, with_rows_changed
 from diffdrive.training.cache import PackedBatch
 
 _STATUS_ORDER = [
@@ -24,8 +25,8 @@ _STATUS_SIGNS = [1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 1.0, -1.0]  # vy and ay change s
 def mirror(batch: PackedBatch) -> PackedBatch:
     """Every sample of ``batch`` seen in a mirror in the plane y = 0.
 
-    Exact where the sensor rig is symmetric: the stitched image left-front | front | right-front mirrors as one picture. The
-    mirrored world drives on the other side of the road.
+    The stitched image left-front | front | right-front mirrors as one picture, and the rig with it. Where the rig is not
+    symmetric, the picture is one that another car would take. The mirrored world drives on the other side of the road.
     """
     signs_xyh = batch.trajectory.new_tensor([1.0, -1.0, -1.0])
     signs_box = batch.agent_states.new_tensor([1.0, -1.0, -1.0, 1.0, 1.0])
@@ -50,17 +51,5 @@ def _mirrored_rig(rig: Tensor) -> Tensor:
 
 
 def mirror_some(batch: PackedBatch, probability: float, generator: torch.Generator) -> PackedBatch:
-    """Mirror each sample with ``probability``; which ones is drawn from ``generator`` (on the CPU)."""
-    if probability == 0.0:
-        return batch
-    chosen = torch.rand(len(batch), generator=generator) < probability
-    if not chosen.any():
-        return batch
-    mirrored = mirror(batch)
-
-    def pick(original: Tensor, other: Tensor) -> Tensor:
-        mask = chosen.to(original.device).view(-1, *[1] * (original.ndim - 1))
-        return torch.where(mask, other, original)
-
-    names = ("camera", "lidar", "status", "rig", "trajectory", "agent_states", "agent_labels", "bev_semantic")
-    return PackedBatch(**{name: pick(getattr(batch, name), getattr(mirrored, name)) for name in names})
+    """Mirror each sample with ``probability``."""
+    return with_rows_changed(batch, draw_rows(batch, probability, generator), mirror)

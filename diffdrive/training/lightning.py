@@ -8,7 +8,8 @@ declare_missing_ops()
 
 try:
     import pytorch_lightning as pl
+    from lightning_fabric.plugins import TorchCheckpointIO, environments
 except ImportError as error:
     raise ImportError("Training needs PyTorch Lightning: pip install 'diffdrive[train]'") from error
 
-__all__ = ["pl"]
+__all__ = ["TorchCheckpointIO", "environments", "pl"]

@@ -14,11 +14,15 @@ from diffdrive.training.config import SourceConfig, SourceKind
 _SAMPLE_BYTES = 1 << 16
 
 
-def open_source(config: SourceConfig) -> SceneSource:
-    """The source that ``config`` names. Raises ``InputError`` where there are no logs."""
+def open_source(config: SourceConfig, *, future_s: float = 4.0, map_radius_m: float = 120.0) -> SceneSource:
+    """The source that ``config`` names. Raises ``InputError`` where there are no logs.
+
+    Scenes hold ``future_s`` of future: with more of it a log's last scenes are no scenes, and all others are the same.
+    """
     if config.kind is SourceKind.OPENSCENE:
-        return _open_openscene(config)
+        return _open_openscene(config, future_s, map_radius_m)
     options: dict[str, Any] = {"splits": config.splits or None, "stride_s": config.stride_s}
+    options |= {"future_s": future_s, "map_radius_m": map_radius_m}
     if config.kind is SourceKind.ARROW123D:
         from diffdrive.sources.arrow123d import Arrow123dSource
 
@@ -28,14 +32,14 @@ def open_source(config: SourceConfig) -> SceneSource:
     return WorldSource(_root(config), cache=config.render_cache, renderer=config.renderer, **options)
 
 
-def _open_openscene(config: SourceConfig) -> OpenSceneLogSource:
+def _open_openscene(config: SourceConfig, future_s: float, map_radius_m: float) -> OpenSceneLogSource:
     from diffdrive.openscene.scene_filter import read_scene_filter
 
     if len(config.splits) > 1:
         raise InputError(f"NAVSIM data are read one split at a time, got data.source.splits = {list(config.splits)}.")
-    options: dict[str, Any] = {"stride_s": config.stride_s}
+    options: dict[str, Any] = {"stride_s": config.stride_s, "future_s": future_s}
     if config.scene_filter is not None:
-        options = read_scene_filter(config.scene_filter).options()
+        options = read_scene_filter(config.scene_filter).options(future_s=future_s)
     return OpenSceneLogSource(
         _root(config),
         split=config.splits[0] if config.splits else None,
@@ -43,6 +47,7 @@ def _open_openscene(config: SourceConfig) -> OpenSceneLogSource:
         maps_folder=config.maps,
         index=config.log_index,
         across_gaps=config.across_gaps,
+        map_radius_m=map_radius_m,
         **options,
     )
 

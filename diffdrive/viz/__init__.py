@@ -18,6 +18,7 @@ from diffdrive.viz.compose import draw_bev, draw_cameras, draw_scene
 from diffdrive.viz.curves import draw_training_curves
 from diffdrive.viz.figure import save_figure
 from diffdrive.viz.overlay import PlanOverlay
+from diffdrive.viz.plan_sheet import draw_plan_sheet
 from diffdrive.viz.town import draw_town
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "draw_anchors",
     "draw_bev",
     "draw_cameras",
+    "draw_plan_sheet",
     "draw_scene",
     "draw_town",
     "draw_training_curves",

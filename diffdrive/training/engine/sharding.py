@@ -1,0 +1,100 @@
+"""FSDP: weights, gradients, optimiser state and the running average are cut into as many pieces as there are processes.
+
+Built on torch's ``fully_shard`` through Lightning's ``ModelParallelStrategy``; works on GPUs (NCCL) and on CPUs (gloo).
+Statistics of batch normalisation are buffers, which FSDP leaves whole; with mixed precision the weights stay float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+
+from diffdrive.model import PlannerModel
+from diffdrive.training.engine.whole_state import local, part_for, whole
+from diffdrive.training.lightning_module import PlannerLightningModule
+from diffdrive.training.optim import WeightAverage
+
+
+class ShardedPlannerModule(PlannerLightningModule):
+    """As its parent, with everything that has the size of the weights in pieces. Checkpoints hold whole tensors."""
+
+    def configure_model(self) -> None:
+        """Cut the network up. Lightning calls this before every stage; only the first call does something."""
+        from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+
+        if isinstance(self, FSDPModule):
+            return
+        # A piece is a range of rows in memory.
+        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        mesh = cast(DeviceMesh, self.device_mesh)["data_parallel"]
+        for block in blocks_of(self.model):
+            fully_shard(block, mesh=mesh)
+        fully_shard(self, mesh=mesh)
+        for step in ("training_step", "validation_step"):
+            register_fsdp_forward_method(self, step)
+        if self.average is not None:
+            self.average = ShardedAverage(self.model, self.average)
+
+
+def blocks_of(model: PlannerModel) -> list[nn.Module]:
+    """What is gathered for its own forward pass alone: nine tenths of the base model. The rest is gathered at once.
+
+    Each takes tensors and returns tensors, which FSDP needs to notice when their gradients come back.
+    """
+    backbone = model.backbone
+    lists = (backbone.image_encoder.stages, backbone.lidar_encoder.stages, backbone.fusion, model.neck.layers)
+    return [block for blocks in lists for block in blocks]
+
+
+class ShardedAverage(WeightAverage):
+    """The running average of a sharded module: this process averages its own pieces, checkpoints hold it whole."""
+
+    def __init__(self, model: nn.Module, before: WeightAverage) -> None:
+        self._model = model
+        super().__init__(_pieces(model), before.decay)
+        self.num_updates = before.num_updates
+
+    def update(self, model: nn.Module) -> None:
+        super().update(_pieces(model))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every process must call this."""
+        with self.applied_to(self._model):
+            state = {name: whole(tensor.detach()).cpu().clone() for name, tensor in self._model.state_dict().items()}
+        return {"num_updates": self.num_updates, "state": state}
+
+    def load_dict(self, saved: dict[str, Any]) -> None:
+        """Every process must call this."""
+        like = self._model.state_dict()
+        known = saved["state"].keys() & like.keys()
+        pieces = {name: part_for(like[name], value) if name in known else value for name, value in saved["state"].items()}
+        super().load_dict(saved | {"state": pieces})
+
+    @contextmanager
+    def applied_to(self, model: nn.Module) -> Iterator[None]:
+        with super().applied_to(_pieces(model)):
+            yield
+
+
+class _Pieces:
+    """A sharded module's state, as plain tensors that share the memory of this process's pieces."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: local(tensor.detach()) for name, tensor in self.model.state_dict().items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
+
+
+def _pieces(model: nn.Module) -> nn.Module:
+    return cast(nn.Module, _Pieces(model))

@@ -213,7 +213,7 @@ def test_what_cannot_be_trained_is_refused(tiny_config: TrainingConfig, tiny_cac
     with pytest.raises(InputError, match="does not exist"):
         fit(tiny_config, tiny_cache, resume=Path("nowhere.ckpt"))
     large = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, batch_size=64))
-    with pytest.raises(InputError, match="fewer than one batch"):
+    with pytest.raises(InputError, match="fewer than one step"):
         fit(large, tiny_cache)
     with pytest.raises(InputError, match="Did you mean 'batch_size'"):
         build(TrainingConfig, {}, ["data.batchsize=3"])

@@ -18,7 +18,7 @@ from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerConfig, SceneFeatures
 from diffdrive.tensors import PlannerInputs, Proposals
-from diffdrive.training.augmentation import mirror_some
+from diffdrive.training.augmentation import augment
 from diffdrive.training.cache import PackedBatch
 from diffdrive.training.compilation import compile_network
 from diffdrive.training.config import TrainingConfig
@@ -84,7 +84,7 @@ class PlannerLightningModule(pl.LightningModule):
         place = self._place(batch_idx)
         noise, levels = self._draw(Stream.DENOISING, place, len(batch))
         generator = torch.Generator().manual_seed(batch_seed(self.config.seed, Stream.AUGMENTATION, place))
-        batch = mirror_some(batch, self.config.augmentation.mirror_probability, generator)
+        batch = augment(batch, self.config.augmentation, self.planner, generator)
         inputs, targets = batch.inputs(self.planner.inputs), batch.targets()
         losses = denoising_losses(self.model, inputs, targets, noise, levels, self.config.weights)
         self.guard.note(batch, losses)

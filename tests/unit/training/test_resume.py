@@ -20,7 +20,7 @@ from diffdrive.training.lightning_module import PlannerLightningModule
 def train(
     config: TrainingConfig, cache: FeatureCache, steps: int, *, resume: Path | None = None, save: Path | None = None
 ) -> PlannerLightningModule:
-    data = PlannerDataModule(cache, config.data, seed=config.seed)
+    data = PlannerDataModule(cache, config.data, seed=config.seed, accumulate=config.accumulate)
     config.folder.mkdir(exist_ok=True)
     planner, anchors = planner_and_anchors(config, cache, data.split.train)
     module = PlannerLightningModule(config, planner, anchors, steps_per_epoch=4)
@@ -34,6 +34,7 @@ def train(
         num_sanity_val_steps=0,
         limit_val_batches=0,
         gradient_clip_val=config.optimizer.gradient_clip_norm,
+        accumulate_grad_batches=config.accumulate,
     )
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=False)
     if save is not None:
@@ -41,16 +42,21 @@ def train(
     return module
 
 
-@pytest.mark.parametrize(("first", "total"), [(2, 4), (4, 6), (3, 6)])
+@pytest.mark.parametrize(
+    ("first", "total", "accumulate", "workers"), [(2, 4, 1, 0), (4, 6, 1, 0), (3, 6, 1, 2), (1, 3, 2, 0), (3, 4, 2, 1)]
+)
 def test_two_steps_then_two_more_equal_four(
-    tiny_config: TrainingConfig, tiny_cache: FeatureCache, tmp_path: Path, first: int, total: int
+    tiny_config: TrainingConfig, tiny_cache: FeatureCache, tmp_path: Path, first: int, total: int, accumulate: int, workers: int
 ) -> None:
-    straight = train(tiny_config, tiny_cache, total)
+    # An epoch of nine scenes has four batches of two: four steps, or two that accumulate.
+    config = dataclasses.replace(tiny_config, accumulate=accumulate)
+    straight = train(config, tiny_cache, total)
     torch.manual_seed(1234)
     part = tmp_path / "part.ckpt"
-    train(tiny_config, tiny_cache, first, save=part)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, workers=workers))
+    train(config, tiny_cache, first, save=part)
     torch.manual_seed(4321)
-    resumed = train(tiny_config, tiny_cache, total, resume=part)
+    resumed = train(config, tiny_cache, total, resume=part)
     assert resumed.global_step == straight.global_step == total
     for name, tensor in straight.model.state_dict().items():
         torch.testing.assert_close(resumed.model.state_dict()[name], tensor, rtol=0, atol=0, msg=name)

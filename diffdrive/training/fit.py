@@ -51,6 +51,7 @@ def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | str | Non
     ``InterruptedTrainingError`` after a signal.
     """
     check_launch(config)
+    config = config.resolved
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     folder = RunFolder(config.folder)

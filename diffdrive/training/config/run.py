@@ -108,6 +108,8 @@ class TrainingConfig:
             raise InputError(f"TrainingConfig.seed must not be negative, got {self.seed}.")
         if self.precision not in PRECISIONS:
             raise InputError(f"TrainingConfig.precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}.")
+        if self.sync_batchnorm and self.accelerator == "cpu":
+            raise InputError("TrainingConfig.sync_batchnorm works on GPUs only. Leave it out, or set accelerator=gpu.")
         if self.optimizer.anneal_by_time and self.max_minutes is None:
             raise InputError("TrainingConfig: optimizer.anneal_by_time needs max_minutes.")
 

@@ -12,20 +12,30 @@ from torch import Tensor
 from diffdrive.anchors import AnchorSet, fit_anchors
 from diffdrive.diffusion import BoxNormalizer
 from diffdrive.model import PlannerConfig, planner_config
+from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.engine.devices import launch_of_this_process
 
 
 def planner_and_anchors(config: TrainingConfig, cache: FeatureCache, rows: np.ndarray) -> tuple[PlannerConfig, Tensor]:
-    """The planner's configuration and its anchors [M, T, 2], clustered from the scenes at ``rows`` unless a file is named."""
+    """The planner's configuration and its anchors [M, T, 2], clustered from the scenes at ``rows`` unless a file is named.
+
+    A run that goes on from an exported planner keeps its anchors and its box.
+    """
     planner = planner_config(config.preset, config.planner)
+    if config.initial.checkpoint is not None and config.anchors is None:
+        start = load_checkpoint(config.initial.checkpoint)
+        return _within(planner, config, start.config.normalizer), start.anchors
     anchors = AnchorSet.load(config.anchors) if config.anchors is not None else _clustered(config, planner, cache, rows)
-    if "normalizer" not in config.planner:
-        box = anchors.bounds
-        normalizer = BoxNormalizer(x_min_m=box.x_min_m, x_max_m=box.x_max_m, y_min_m=box.y_min_m, y_max_m=box.y_max_m)
-        planner = replace(planner, normalizer=normalizer)
-    return planner, torch.from_numpy(anchors.points.copy())
+    box = anchors.bounds
+    normalizer = BoxNormalizer(x_min_m=box.x_min_m, x_max_m=box.x_max_m, y_min_m=box.y_min_m, y_max_m=box.y_max_m)
+    return _within(planner, config, normalizer), torch.from_numpy(anchors.points.copy())
+
+
+def _within(planner: PlannerConfig, config: TrainingConfig, normalizer: BoxNormalizer) -> PlannerConfig:
+    """``planner`` with the box that comes with its anchors, unless the run's configuration names one."""
+    return planner if "normalizer" in config.planner else replace(planner, normalizer=normalizer)
 
 
 def _clustered(config: TrainingConfig, planner: PlannerConfig, cache: FeatureCache, rows: np.ndarray) -> AnchorSet:

@@ -49,7 +49,6 @@ def trainer_of(
         max_steps=-1 if config.max_steps is None else config.max_steps,
         max_time=None if config.max_minutes is None else timedelta(minutes=config.max_minutes),
         accumulate_grad_batches=config.accumulate,
-        gradient_clip_val=config.optimizer.gradient_clip_norm,
         check_val_every_n_epoch=config.validate_every_epochs,
         limit_val_batches=None if has_validation else 0,
         num_sanity_val_steps=0,
@@ -59,6 +58,7 @@ def trainer_of(
         enable_progress_bar=config.progress_bar,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        sync_batchnorm=config.sync_batchnorm,
         log_every_n_steps=config.recording.log_every_steps,
     )
     return trainer, checkpoints

@@ -19,7 +19,7 @@ from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.scene import Agents, CameraFrame, CameraId, DrivingCommand, EgoState, Future, LidarSweep, Scene, Trajectory
 from diffdrive.training.augmentation import mirror, mirror_some
 from diffdrive.training.cache import FeatureCache, PackedBatch, pack
-from diffdrive.training.config import AugmentationConfig, DataConfig, TrainingConfig
+from diffdrive.training.config import AugmentationConfig, DataConfig, TrainingConfig, load_training_config
 from diffdrive.training.ego_status_mlp import EgoStatusMLPTraining, fit_ego_status_mlp
 from diffdrive.training.fit import fit, planner_and_anchors
 from diffdrive.training.lightning_module import PlannerLightningModule
@@ -223,5 +223,5 @@ def test_what_cannot_be_trained_is_refused(tiny_config: TrainingConfig, tiny_cac
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_configurations_build(path: Path) -> None:
-    config = build(TrainingConfig, load_yaml(path))
+    config = load_training_config(path)
     assert planner_config(config.preset, config.planner).num_modes == 20

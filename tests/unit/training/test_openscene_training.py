@@ -11,11 +11,10 @@ pytest.importorskip("geopandas")
 
 from navsim_data import change_log, copy_without_sensors, token
 
-from diffdrive.configuration import build, load_yaml
 from diffdrive.contracts import InputError
 from diffdrive.features.targets import build_targets
 from diffdrive.sources import OpenSceneLogSource
-from diffdrive.training.config import DataConfig, SourceConfig, SourceKind, TrainingConfig
+from diffdrive.training.config import DataConfig, SourceConfig, SourceKind, TrainingConfig, load_training_config
 from diffdrive.training.fit import open_cache
 from diffdrive.training.scene_sources import open_source, source_identity
 
@@ -68,7 +67,7 @@ def test_features_are_cached(config: SourceConfig, tmp_path: Path) -> None:
 
 
 def test_the_recipe_reads_navsim_s_own_files() -> None:
-    recipe = load_yaml(Path(__file__).resolve().parents[3] / "configs/training/base_navsim_recipe.yaml")
-    source = build(TrainingConfig, recipe, []).data.source
+    path = Path(__file__).resolve().parents[3] / "configs/training/base_navsim_recipe.yaml"
+    source = load_training_config(path).data.source
     assert source.kind is SourceKind.OPENSCENE
     assert source.scene_filter is not None

@@ -1,4 +1,8 @@
-"""Train the decoder alone on perception that no longer moves: many cheap steps over ``EncodedScenes``, new noise in each."""
+"""Train the decoder alone on perception that no longer moves: many cheap steps over ``EncodedScenes``, new noise in each.
+
+What joins perception's maps into the BEV map that the decoder samples is trained with it: a perception from below another
+decoder may never have had a use for that map.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
@@ -39,7 +43,7 @@ class DecoderStage:
     """
 
     model: PlannerModel
-    """Its decoder is trained in place; nothing else of it changes."""
+    """Its decoder, and the joining of its BEV map, are trained in place; nothing else of it changes."""
 
     scenes: EncodedScenes
     held: EncodedScenes | None
@@ -55,32 +59,32 @@ class DecoderStage:
         ``report`` is told the number of steps taken and the ADE after each epoch. Raises ``InputError`` for fewer scenes than a
         batch and for a loss that is no number.
         """
-        decoder, config = self.model.decoder, self.config
+        trained, config = trained_part(self.model), self.config
         per_epoch = len(self.scenes) // config.batch_size
         if per_epoch < 1:
             raise InputError(f"The decoder stage has {len(self.scenes)} scenes, fewer than one batch of {config.batch_size}.")
         total = config.num_steps(per_epoch)
         held = self.held or self.scenes
-        average = WeightAverage(decoder, config.ema_decay)
+        average = WeightAverage(trained, config.ema_decay)
         recipe = OptimizerConfig(lr=config.lr, min_lr=config.min_lr, weight_decay=config.weight_decay)
-        optimizer = build_optimizer(decoder, recipe)
+        optimizer = build_optimizer(trained, recipe)
         before = best = displacement(self.model, held)
-        best_step, kept = 0, _copied(decoder.state_dict())
+        best_step, kept = 0, _copied(trained.state_dict())
         generator = torch.Generator().manual_seed(self.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # for dropout
             for step, rows in enumerate(self._batches(total, generator), start=1):
                 self._take_step(optimizer, rows, (step - 1) / total, generator)
-                average.update(decoder)
+                average.update(trained)
                 if step % per_epoch and step < total:
                     continue
-                with average.applied_to(decoder):
+                with average.applied_to(trained):
                     ade = displacement(self.model, held)
                 if report is not None:
                     report(step, ade)
                 if ade < best or (config.keep is Keep.LAST and step == total):
                     best, best_step, kept = ade, step, _copied(average.state)
-        decoder.load_state_dict(kept)
+        trained.load_state_dict(kept)
         return DecoderStageResult(ade_before=before, ade=best, best_step=best_step)
 
     def _batches(self, total: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -110,8 +114,14 @@ class DecoderStage:
             raise InputError("The decoder stage's loss is no longer finite. Lower decoder_stage.lr.")
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), config.gradient_clip_norm)
+        torch.nn.utils.clip_grad_norm_(trained_part(model).parameters(), config.gradient_clip_norm)
         optimizer.step()
+
+
+def trained_part(model: PlannerModel) -> nn.Module:
+    """What the stage trains."""
+    parts = {"decoder": model.decoder, "bev_projection": model.neck.bev_projection, "bev_norm": model.neck.bev_norm}
+    return nn.ModuleDict(parts)
 
 
 @torch.no_grad()

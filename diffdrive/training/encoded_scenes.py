@@ -1,7 +1,7 @@
-"""Scenes as a perception that no longer moves sees them: what the decoder reads, kept in half precision.
+"""Scenes as a perception that no longer moves sees them: what the decoder's view is made of, kept in half precision.
 
 Perception is most of a step's work, and what it says of a scene is the same in every epoch once it is frozen. A scene takes
-about 0.27 MB for nano. Kept in a folder they are mapped, not read: several trainings on one machine share them.
+about 80 kB for nano. Kept in a folder they are mapped, not read: several trainings on one machine share them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ class EncodedScenes:
     agent_queries: Tensor
     """[N, A, D], likewise."""
 
-    bev: Tensor
-    """[N, D, H, W], likewise."""
+    coarse_bev: Tensor
+    """[N, D, h, w], likewise: the cells that the queries attended to."""
+
+    fine_bev: Tensor
+    """[N, C, H, W], likewise."""
 
     trajectory: Tensor
     """[N, T, 3] float32."""
@@ -41,14 +44,16 @@ class EncodedScenes:
         return len(self.trajectory)
 
     def features(self, model: PlannerModel, rows: Tensor) -> SceneFeatures:
-        """As ``model.encode`` returns them, without the outputs that only perception's own losses read."""
+        """As ``model.encode`` returns them, without the outputs that only perception's own losses read.
+
+        The BEV map is joined here, by the model's present weights: joining belongs to what the decoder stage trains.
+        """
         device = model.anchors.device
-        bev = self.bev[rows].to(device).float()
         nothing = torch.empty(0)
         return SceneFeatures(
             ego_query=self.ego_query[rows].to(device).float(),
             agent_queries=self.agent_queries[rows].to(device).float(),
-            bev=bev,
+            bev=model.neck.join(self.coarse_bev[rows].to(device).float(), self.fine_bev[rows].to(device).float()),
             agents=AgentPredictions(nothing, nothing),
             bev_logits=nothing,
         )
@@ -105,11 +110,14 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
 def _encoded(model: PlannerModel, cache: FeatureCache, rows: np.ndarray, half: bool) -> EncodedScenes:
     model.eval()
     batch = cache.batch(rows)
-    seen = model.encode(batch.to(model.anchors.device).inputs(model.config.inputs))
+    inputs = batch.to(model.anchors.device).inputs(model.config.inputs)
+    fused, fine_bev = model.backbone(inputs.camera, inputs.lidar)
+    queries, coarse_bev = model.neck.look(fused, inputs.status)
     kind = torch.float16 if half else torch.float32
     return EncodedScenes(
-        ego_query=seen.ego_query.to("cpu", kind),
-        agent_queries=seen.agent_queries.to("cpu", kind),
-        bev=seen.bev.to("cpu", kind),
+        ego_query=queries[:, :1].to("cpu", kind),
+        agent_queries=queries[:, 1:].to("cpu", kind),
+        coarse_bev=coarse_bev.to("cpu", kind),
+        fine_bev=fine_bev.to("cpu", kind),
         trajectory=batch.trajectory,
     )

@@ -29,15 +29,20 @@ class SceneNeck(nn.Module):
 
     def forward(self, fused: Tensor, fine_bev: Tensor, status: Tensor) -> tuple[Tensor, Tensor]:
         """Coarse map, fine map and ego status [B, 8] to queries [B, 1 + A, D] (ego first) and the BEV map [B, D, Hb, Wb]."""
+        queries, coarse = self.look(fused, status)
+        return queries, self.join(coarse, fine_bev)
+
+    def look(self, fused: Tensor, status: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries, and the coarse cells [B, D, h, w] that they attended to."""
         cells = self.cell_projection(fused).flatten(2).transpose(1, 2)
         tokens = torch.cat((cells, self.status_projection(status)[:, None]), dim=1) + self.token_position.weight
         queries = self.queries.weight.expand(len(status), -1, -1)
         for layer in self.layers:
             queries = layer(queries, tokens)
-        return queries, self._bev(tokens[:, :-1], fine_bev)
+        return queries, tokens[:, :-1].transpose(1, 2).unflatten(2, self.lidar_grid)
 
-    def _bev(self, cells: Tensor, fine_bev: Tensor) -> Tensor:
-        coarse = cells.transpose(1, 2).unflatten(2, self.lidar_grid)
+    def join(self, coarse: Tensor, fine_bev: Tensor) -> Tensor:
+        """The BEV map [B, D, Hb, Wb] that the decoder samples, from the coarse cells and the fine map [B, C, Hb, Wb]."""
         coarse = F.interpolate(coarse, size=fine_bev.shape[-2:], mode="bilinear", align_corners=False)
         both = torch.cat((coarse, fine_bev), dim=1).flatten(2).transpose(1, 2)
         joined = self.bev_norm(F.relu(self.bev_projection(both)))

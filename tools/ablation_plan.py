@@ -1,0 +1,99 @@
+"""What an ablation consists of: rows (a variant, its seeds, the jump tables it is measured with), read from one YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diffdrive.configuration import build, load_yaml
+from diffdrive.contracts import InputError
+from diffdrive.training.config import DecoderStageConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What the paper's table gives for a row; None where it does not. Scores in percent, as printed."""
+
+    table: int
+    pdms: float | None = None
+    diversity: float | None = None
+    params_m: float | None = None
+    note: str = ""
+    """How the published row differs from this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    title: str
+    variant: Path
+    """A run file, relative to the plan's own."""
+
+    seeds: tuple[int, ...] = (0,)
+    jumps: str | None = None
+    """The jump table it is measured with; None: the variant's own."""
+
+    trained_as: str | None = None
+    """The name of another row with the same weights: only the jumps differ."""
+
+    perception: str = "shared"
+    """Which perception it decodes from: a name in ``AblationPlan.perceptions``."""
+
+    published: Published | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblationPlan:
+    """All rows and what they share."""
+
+    perceptions: dict[str, str]
+    """Run files (relative to the plan's own) of the end-to-end trainings whose perception the decoders are trained on."""
+
+    decoder: DecoderStageConfig
+    """The same for every row: steps, batch size, learning rate."""
+
+    rows: tuple[Row, ...]
+    baseline: str
+    """The row that every other is compared with, scene by scene."""
+
+    folder: Path = field(default_factory=Path)
+
+    def __post_init__(self) -> None:
+        names = [row.name for row in self.rows]
+        if len(set(names)) != len(names):
+            raise InputError(f"Ablation rows need names of their own, got {', '.join(sorted(names))}.")
+        for row in self.rows:
+            if row.perception not in self.perceptions:
+                known = ", ".join(self.perceptions)
+                raise InputError(f"Row '{row.name}' names the perception '{row.perception}'. Known: {known}.")
+            if row.trained_as is not None and row.trained_as not in names:
+                raise InputError(f"Row '{row.name}' takes the weights of '{row.trained_as}', which is not a row.")
+        if self.baseline not in names:
+            raise InputError(f"The baseline '{self.baseline}' is not a row. Rows: {', '.join(names)}.")
+
+    def path(self, name: Path | str) -> Path:
+        """Of a file that the plan names."""
+        return self.folder / name
+
+    def row(self, name: str) -> Row:
+        """The row called ``name``."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def trainings(self) -> tuple[tuple[Row, int], ...]:
+        """Every (row, seed) whose decoder is trained, first seeds first: a run that is stopped early has all rows once."""
+        own = [row for row in self.rows if row.trained_as is None]
+        seeds = sorted({seed for row in own for seed in row.seeds})
+        return tuple((row, seed) for seed in seeds for row in own if seed in row.seeds)
+
+    @property
+    def perception_runs(self) -> tuple[tuple[str, int], ...]:
+        """Every (perception, seed) that some training needs, in the order of the trainings."""
+        return tuple(dict.fromkeys((row.perception, seed) for row, seed in self.trainings))
+
+
+def load_plan(path: Path) -> AblationPlan:
+    """Read ``path``. Raises ``InputError`` for a missing file, unknown keys and rows that contradict each other."""
+    return build(AblationPlan, {**load_yaml(path), "folder": str(path.parent)})

@@ -25,7 +25,8 @@ def agent_losses(
     logits = agents.logits.gather(1, index)
     boxes = agents.states.gather(1, index[..., None].expand_as(states))
     class_loss = F.binary_cross_entropy_with_logits(logits, valid)
-    box_error = (boxes - states.to(boxes.dtype)).abs().sum(dim=-1)
+    # Half a mantissa would round metres to decimetres under mixed precision.
+    box_error = (boxes.float() - states.float()).abs().sum(dim=-1)
     box_loss = (box_error * valid).sum() / valid.sum().clamp(min=1.0)
     return weights.agent_class * class_loss, weights.agent_box * box_loss
 

@@ -46,8 +46,8 @@ class InferenceOptions:
     """zero, seeded or torch."""
 
     seed: int = 0
-    jumps: str = "reference"
-    """reference (what the public checkpoint was evaluated with) or ddim."""
+    jumps: str = AUTO
+    """A name of ``diffdrive.diffusion.JUMP_TABLES``; auto is the network's own, reference where it starts from anchors."""
 
     image_size: tuple[int, int] = (1080, 1920)
     """Rows and columns of the camera images, for engines that preprocess on their own device."""
@@ -57,7 +57,7 @@ class InferenceOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "image_size", tuple(self.image_size))
-        for name, known in (("noise", [kind.value for kind in NoiseKind]), ("jumps", list(JUMP_TABLES))):
+        for name, known in (("noise", [kind.value for kind in NoiseKind]), ("jumps", [AUTO, *JUMP_TABLES])):
             if getattr(self, name) not in known:
                 raise InputError(f"The agent's {name} must be one of {', '.join(known)}, got '{getattr(self, name)}'.")
         if self.engine != AUTO:
@@ -68,8 +68,8 @@ class InferenceOptions:
         return NoiseKind(self.noise)
 
     @property
-    def jump_table(self) -> JumpTable:
-        return JUMP_TABLES[self.jumps]
+    def jump_table(self) -> JumpTable | None:
+        return None if self.jumps == AUTO else JUMP_TABLES[self.jumps]
 
 
 class ScenePlanner:

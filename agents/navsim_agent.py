@@ -71,7 +71,7 @@ class DiffusionDriveAgent(AbstractAgent):
         device: str = "auto",
         noise: str = "seeded",
         seed: int = 0,
-        jumps: str = "reference",
+        jumps: str = "auto",
         image_size: tuple[int, int] = (1080, 1920),
         epochs: int = 100,
         optimizer: Mapping[str, Any] | None = None,

@@ -74,7 +74,7 @@ def training_pass(network: PlannerModel, features: Mapping[str, Tensor]) -> Prop
 
 
 def planning_pass(
-    network: PlannerModel, features: Mapping[str, Tensor], jumps: JumpTable, kind: NoiseKind, seed: int
+    network: PlannerModel, features: Mapping[str, Tensor], jumps: JumpTable | None, kind: NoiseKind, seed: int
 ) -> Proposals:
     """The whole sampling. Every scene of the batch starts from the same noise, so the batch does not matter.
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffdrive.cli.source_options import device_of
+from diffdrive.cli.source_options import add_jumps_option, device_of, jump_table
 
 if TYPE_CHECKING:
     from diffdrive.model import PlannerModel
@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     )
     models.add_argument("--checkpoint", type=Path, metavar="DIR", help="folder of a planner, instead of --model")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default cpu)")
-    parser.add_argument("--jumps", choices=("reference", "ddim"), default="reference", help="denoising steps")
+    add_jumps_option(parser)
     parser.add_argument("--batch-size", type=int, default=1, metavar="B", help="scenes per call (default 1)")
     parser.add_argument("--frames", type=int, default=1000, metavar="N", help="frames that count (default 1000)")
     parser.add_argument("--warm-up", type=int, default=50, metavar="N", help="frames before them, at least 5 (default 50)")
@@ -108,13 +108,10 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _subject(args: argparse.Namespace, choice: EngineChoice) -> Subject:
-    from diffdrive.diffusion import JUMP_TABLES
     from diffdrive.runtime import EngineOptions
     from diffdrive.runtime.latency import Subject
 
-    options = EngineOptions(
-        jumps=JUMP_TABLES[args.jumps], device=args.device, precision=choice.precision, batch_size=args.batch_size
-    )
+    options = EngineOptions(jumps=jump_table(args), device=args.device, precision=choice.precision, batch_size=args.batch_size)
     # Every engine takes its model over, so each gets one of its own.
     return Subject.make(choice, _model(args), options, seed=args.seed)
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from diffdrive.cli.source_options import checkpoint_folder, jump_table
+from diffdrive.cli.source_options import add_jumps_option, checkpoint_folder, jump_table
 
 FORMATS = {"onnx": ".onnx", "aot": ".pt2"}
 
@@ -25,12 +25,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--format", choices=tuple(FORMATS), help="onnx or aot (default: what FILE ends in)")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="folder of a planner (default: the shipped nano)")
-    parser.add_argument(
-        "--jumps",
-        choices=("reference", "ddim"),
-        default="reference",
-        help="denoising steps of the file (default reference)",
-    )
+    add_jumps_option(parser)
     parser.add_argument(
         "--precision",
         choices=("fp32", "bf16", "fp16"),

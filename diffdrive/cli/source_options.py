@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from diffdrive.scene import SceneSource
 
 SOURCES = ("drivetown", "logs", "openscene", "nuscenes")
+JUMPS = ("reference", "reference-1", "reference-3", "ddim", "ddim-1", "ddim-3", "vanilla-20")
+"""The names in ``diffusion.JUMP_TABLES``, which needs torch: a command line is parsed without."""
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +47,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     """Which network plans, and how it samples."""
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="folder of a planner (default: the shipped nano)")
-    parser.add_argument(
-        "--jumps", choices=("reference", "ddim"), default="reference", help="denoising steps (default reference)"
-    )
+    add_jumps_option(parser)
     parser.add_argument(
         "--engine",
         default="eager",
@@ -56,6 +56,13 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default cpu)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise that plans start from (default 0)")
+
+
+def add_jumps_option(parser: argparse.ArgumentParser) -> None:
+    """Which table of denoising steps."""
+    parser.add_argument(
+        "--jumps", choices=JUMPS, help="denoising steps (default: the planner's own, reference where it starts from anchors)"
+    )
 
 
 def open_source(args: argparse.Namespace, *, future_s: float = 4.0, map_radius_m: float = 120.0) -> SceneSource:
@@ -102,10 +109,10 @@ def checkpoint_folder(args: argparse.Namespace) -> Path:
 
 
 def jump_table(args: argparse.Namespace) -> Any:
-    """The table of denoising steps that the options ask for."""
+    """The table of denoising steps that the options ask for; None: the planner's own."""
     from diffdrive.diffusion import JUMP_TABLES
 
-    return JUMP_TABLES[args.jumps]
+    return None if args.jumps is None else JUMP_TABLES[args.jumps]
 
 
 def planner_of(args: argparse.Namespace) -> Planner:

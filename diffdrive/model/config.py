@@ -10,7 +10,7 @@ from typing import Any
 
 from diffdrive.configuration import build, merge, to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.diffusion import REFERENCE, BoxNormalizer, JumpTable, NoiseSchedule, noise_table
+from diffdrive.diffusion import REFERENCE, BoxNormalizer, JumpTable, NoiseSchedule, noise_table, reference_table
 from diffdrive.tensors import InputLayout, TargetLayout
 
 NUM_STAGES = 4
@@ -161,7 +161,9 @@ class PlannerConfig:
 
     @property
     def default_jumps(self) -> JumpTable:
-        """How this planner samples unless it is told otherwise."""
+        """How this planner samples unless it is told otherwise. A regression takes one pass and reads no level."""
+        if self.decoder_kind is DecoderKind.REGRESSION:
+            return reference_table(1)
         return REFERENCE if self.prior is Prior.ANCHORS else noise_table(STEPS_FROM_NOISE, self.schedule.num_levels)
 
     @property

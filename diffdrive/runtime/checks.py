@@ -7,17 +7,38 @@ from torch import Tensor
 
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import JumpTable
-from diffdrive.model import PlannerConfig
+from diffdrive.model import DecoderKind, PlannerConfig, Prior
 from diffdrive.runtime.engine import EngineSpec
 from diffdrive.tensors import PlannerInputs
 
+MOST_SIGNAL = 0.1
+"""Share of signal variance at a level below which it may pass for pure noise."""
 
-def check_jumps(jumps: JumpTable, config: PlannerConfig) -> None:
-    """Raise ``InputError`` if ``jumps`` begins at a level that the noise schedule of ``config`` does not have."""
-    top = config.schedule.num_levels - 1
+
+def checked_jumps(jumps: JumpTable | None, config: PlannerConfig) -> JumpTable:
+    """``jumps``, or the model's own where there are none.
+
+    Raises ``InputError`` for a level that was not trained, or that the schedule lacks, and where a model that starts from pure
+    noise is given a table that begins with less. A model without diffusion is given its own, whatever is asked for: it
+    takes one pass.
+    """
+    if jumps is None or config.decoder_kind is DecoderKind.REGRESSION:
+        return config.default_jumps
     highest = max(jumps.start_level, *(start for start, _ in jumps.jumps))
+    top = config.schedule.num_levels - 1
     if highest > top:
         raise InputError(f"The jump table begins at level {highest}, but the model's noise schedule ends at {top}.")
+    if highest >= config.num_train_levels:
+        raise InputError(
+            f"The jump table begins at level {highest}, but the model was trained on levels 0 .. {config.num_train_levels - 1} "
+            f"alone (num_train_levels). Plan with a table that begins lower, or train with num_train_levels={highest + 1}."
+        )
+    if config.prior is Prior.NOISE and config.schedule.alpha_bar(jumps.jumps[0][0]) > MOST_SIGNAL:
+        raise InputError(
+            f"The model starts from pure noise, and at level {jumps.jumps[0][0]}, where the jump table begins, some of the "
+            "signal must be left. Plan with the model's own table (None), or with diffusion.noise_jumps."
+        )
+    return jumps
 
 
 def check_request(spec: EngineSpec, inputs: PlannerInputs, noise: Tensor) -> None:

@@ -14,7 +14,7 @@ from diffdrive.contracts import InputError
 from diffdrive.features.inputs.on_device import SensorPreprocessor
 from diffdrive.model import PlannerModel
 from diffdrive.model.inference import InferenceModel, Perceived
-from diffdrive.runtime.checks import check_jumps, check_request
+from diffdrive.runtime.checks import check_request, checked_jumps
 from diffdrive.runtime.compiled import compiled, compiling
 from diffdrive.runtime.eager import EagerEngine
 from diffdrive.runtime.engine import Engine, EngineOptions, EngineSpec, Precision, StageMark, no_mark
@@ -69,20 +69,20 @@ class CudaGraphEngine:
     buffers and ``degraded`` says why. A run whose work was not done raises ``StaleAnswerError`` and ends the trust in its
     recording; a CUDA error other than a lack of memory raises ``DeviceLostError``, then and at every later call.
 
-    Raises ``InputError`` for jumps that the model's schedule does not reach. ``model`` is not needed afterwards.
+    Raises ``InputError`` for jumps that the model was not trained for. ``model`` is not needed afterwards.
     """
 
     name = "cuda_graph"
 
     def __init__(self, model: PlannerModel, options: EngineOptions, recorder: Recorder) -> None:
-        check_jumps(options.jumps, model.config)
+        jumps = checked_jumps(options.jumps, model.config)
         self._recorder = recorder
         self.device = recorder.device
         self.spec = EngineSpec.of(model.config, options.batch_size)
         self._precision = options.precision
         self._model = InferenceModel(
             model,
-            options.jumps,
+            jumps,
             dtype=self._precision.dtype,
             wants_agents=options.wants_agents,
             wants_bev=options.wants_bev,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from diffdrive.model import PlannerModel
 from diffdrive.model.inference import InferenceModel
-from diffdrive.runtime.checks import check_jumps, check_request, empty_inputs
+from diffdrive.runtime.checks import check_request, checked_jumps, empty_inputs
 from diffdrive.runtime.engine import EngineOptions, EngineSpec, StageMark, no_mark
 from diffdrive.runtime.precision import usable_precision
 from diffdrive.tensors import PlannerInputs, Proposals
@@ -16,20 +16,20 @@ from diffdrive.tensors import PlannerInputs, Proposals
 class EagerEngine:
     """Runs ``InferenceModel(model)`` for any batch size. ``model`` is not needed afterwards.
 
-    Raises ``InputError`` for jumps that the model's schedule does not reach.
+    Raises ``InputError`` for jumps that the model was not trained for.
     """
 
     name = "eager"
 
     def __init__(self, model: PlannerModel, options: EngineOptions | None = None) -> None:
         options = options or EngineOptions()
-        check_jumps(options.jumps, model.config)
+        jumps = checked_jumps(options.jumps, model.config)
         self.device = torch.device(options.device)
         self.spec = EngineSpec.of(model.config)
         self.precision, self.degraded = usable_precision(options.precision, self.device)
         self._network = InferenceModel(
             model,
-            options.jumps,
+            jumps,
             dtype=self.precision.dtype,
             wants_agents=options.wants_agents,
             wants_bev=options.wants_bev,

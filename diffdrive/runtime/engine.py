@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from diffdrive.contracts import InputError
-from diffdrive.diffusion import REFERENCE, JumpTable
+from diffdrive.diffusion import JumpTable
 from diffdrive.tensors import InputLayout, PlannerInputs, Proposals, SensorTensors
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ class Precision(enum.Enum):
 class EngineOptions:
     """What can be asked of any engine."""
 
-    jumps: JumpTable = REFERENCE
+    jumps: JumpTable | None = None
+    """How the planner samples; None: as its configuration says (``PlannerConfig.default_jumps``)."""
+
     device: str = "cpu"
     precision: Precision = Precision.FLOAT32
     batch_size: int = 1

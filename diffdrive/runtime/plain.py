@@ -7,7 +7,7 @@ from torch import Tensor
 
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
-from diffdrive.runtime.checks import check_jumps, check_request, empty_inputs
+from diffdrive.runtime.checks import check_request, checked_jumps, empty_inputs
 from diffdrive.runtime.engine import EngineOptions, EngineSpec, Precision, StageMark, no_mark
 from diffdrive.tensors import PlannerInputs, Proposals
 
@@ -16,7 +16,7 @@ class PlainEngine:
     """Calls ``model`` in evaluation mode, without gradients. Takes the model over: it moves and freezes it.
 
     Nothing is hoisted, folded or removed: this is the order in which the public model evaluates, value maps once per pass.
-    Raises ``InputError`` for a precision other than float32 and for jumps that the model's schedule does not reach.
+    Raises ``InputError`` for a precision other than float32 and for jumps that the model was not trained for.
     """
 
     name = "plain"
@@ -24,12 +24,11 @@ class PlainEngine:
 
     def __init__(self, model: PlannerModel, options: EngineOptions | None = None) -> None:
         options = options or EngineOptions()
-        check_jumps(options.jumps, model.config)
         if options.precision is not Precision.FLOAT32:
             raise InputError(f"The plain engine is the yardstick and runs in fp32 only, got {options.precision.value}.")
         self.device = torch.device(options.device)
         self.spec = EngineSpec.of(model.config)
-        self._jumps = options.jumps
+        self._jumps = checked_jumps(options.jumps, model.config)
         self._model = model.eval().requires_grad_(False).to(self.device)
 
     @property

@@ -14,7 +14,7 @@ from diffdrive.configuration import build, to_mapping
 from diffdrive.contracts import InputError
 from diffdrive.diffusion import JumpTable
 from diffdrive.model import PlannerConfig
-from diffdrive.runtime.checks import empty_inputs
+from diffdrive.runtime.checks import checked_jumps, empty_inputs
 from diffdrive.runtime.engine import EngineOptions, EngineSpec, Precision
 
 KEY = "diffdrive"
@@ -74,7 +74,7 @@ class Exported:
             outputs += (TensorSpec(name="bev_logits", shape=bev),)
         return cls(
             engine=spec,
-            jumps=options.jumps,
+            jumps=checked_jumps(options.jumps, config),
             precision=options.precision,
             device_type=device_type,
             outputs=outputs,

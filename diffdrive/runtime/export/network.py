@@ -15,7 +15,7 @@ from torch import Tensor
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
 from diffdrive.model.inference import InferenceModel
-from diffdrive.runtime.checks import check_jumps
+from diffdrive.runtime.checks import checked_jumps
 from diffdrive.runtime.engine import EngineOptions, Precision
 from diffdrive.runtime.export.exported import Exported
 
@@ -26,10 +26,10 @@ orders of summation give a hundredth of it; a wrong operator gives more."""
 
 def network_of(model: PlannerModel, options: EngineOptions, device: str) -> InferenceModel:
     """What is exported: the network for ``options`` on ``device``. ``model`` stays as it is."""
-    check_jumps(options.jumps, model.config)
+    jumps = checked_jumps(options.jumps, model.config)
     network = InferenceModel(
         model,
-        options.jumps,
+        jumps,
         dtype=options.precision.dtype,
         wants_agents=options.wants_agents,
         wants_bev=options.wants_bev,

@@ -160,7 +160,7 @@ def describe_subject(subject: Subject) -> dict[str, Any]:
         "precision": options.precision.value,
         "device": str(engine.device),
         "batch_size": options.batch_size,
-        "passes": [list(jump) for jump in options.jumps.jumps],
+        "passes": [list(jump) for jump in options.jumps.jumps] if options.jumps is not None else None,
         "end_to_end": subject.end_to_end,
     }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from diffdrive.contracts import InputError
 from diffdrive.features.inputs import build_inputs, pack_sensors
 from diffdrive.model import PlannerModel
+from diffdrive.runtime.checks import checked_jumps
 from diffdrive.runtime.choice import EngineChoice
 from diffdrive.runtime.engine import Engine, EngineOptions, SensorEngine, StageMark, no_mark
 from diffdrive.runtime.engines import make_engine
@@ -44,6 +46,7 @@ class Subject:
     @classmethod
     def make(cls, choice: EngineChoice, model: PlannerModel, options: EngineOptions, *, seed: int = 0) -> Subject:
         """The engine of ``choice``, made from ``model`` (taken over) and ``options``. Raises as ``make_engine`` does."""
+        options = replace(options, jumps=checked_jumps(options.jumps, model.config))
         if options.precision is not choice.precision:
             raise InputError(f"The options say {options.precision.value}, the engine is to be {choice}. Give both the same.")
         return cls(make_engine(choice.name, model, options), options, name=str(choice), seed=seed)

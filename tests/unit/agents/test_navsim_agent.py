@@ -131,7 +131,7 @@ def test_another_sampling_is_refused(navsim_agent: ModuleType) -> None:
     ("argument", "message"),
     [
         ({"noise": "white"}, "zero, seeded, torch"),
-        ({"jumps": "long"}, "reference, ddim"),
+        ({"jumps": "long"}, "auto, reference, .*ddim"),
         ({"engine": "eager:fp8"}, "fp32, bf16, fp16"),
         ({"preset": "bass"}, "Did you mean 'base'"),
         ({"preset": None}, "checkpoint_path, or a preset"),

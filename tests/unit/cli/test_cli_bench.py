@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runtime"))
 from latency_fakes import FailingEngine, FakeClock, TimedEngine, small_observations
 
 from diffdrive.cli.main import main
+from diffdrive.model import nano
 from diffdrive.runtime import EngineOptions
 from diffdrive.runtime.engines import ENGINES
 
@@ -37,7 +39,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, EngineOptions]:
     monkeypatch.setitem(ENGINES, "slow", maker("slow", 0.030))
     monkeypatch.setitem(ENGINES, "failing", maker("failing", 0.010, FailingEngine))
     monkeypatch.setattr("time.perf_counter", clock)
-    monkeypatch.setattr("diffdrive.cli.bench._model", lambda args: None)
+    monkeypatch.setattr("diffdrive.cli.bench._model", lambda args: SimpleNamespace(config=nano()))
     monkeypatch.setattr("diffdrive.runtime.latency.synthetic_observations", lambda seed: small_observations())
     return made
 

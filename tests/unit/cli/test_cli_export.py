@@ -57,3 +57,10 @@ def test_it_says_what_the_file_takes_and_returns(
     assert exported.jumps.start_level == 10
     assert exported.engine.batch_size == OPTIONS.batch_size
     assert exported.output_names == ("poses", "logits", "agent_states", "agent_logits")
+
+
+def test_the_command_line_knows_every_table() -> None:
+    from diffdrive.cli.source_options import JUMPS
+    from diffdrive.diffusion import JUMP_TABLES
+
+    assert tuple(JUMP_TABLES) == JUMPS

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_training_config(args.config, args.overrides)
     start = time.monotonic()
     cache = open_cache(config, workers=args.workers, progress=_progress(config.progress_bar))
-    size = cache.spec.num_bytes / 1e6
+    size = cache.num_bytes / 1e6
     print(f"features  {len(cache)} scenes, {size:.0f} MB, '{cache.folder}' ({time.monotonic() - start:.0f} s)")
     if args.cache_only:
         return 0

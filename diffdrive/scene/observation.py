@@ -63,6 +63,9 @@ class CameraFrame:
     ego_from_camera: np.ndarray
     """[4, 4] camera (x right, y down, z forward) to ego frame, metres."""
 
+    encoded: bytes | None = None
+    """The image file that ``image`` was decoded from, where the source has it: a smaller form to keep."""
+
     def __post_init__(self) -> None:
         axes = Axes("CameraFrame")
         if getattr(self.image, "dtype", None) != np.uint8:

@@ -1,35 +1,34 @@
-"""Build a feature cache with several processes; interrupted builds continue where they stopped.
+"""Build a feature cache; interrupted builds continue where they stopped.
 
-Rows are written into ``<folder>.partial`` in chunks. A chunk counts once its own small file lies in ``done/``, and the folder
-gets its final name only when every chunk is there, so a cache that can be opened is complete.
+Samples are written into ``<folder>.partial``, a file at a time. A file counts once its note lies in ``done/``, and the folder
+gets its final name only when every file is there, so a cache that can be opened is complete.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import errno
 import logging
-import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from diffdrive.configuration import to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.scene import SceneSource
-from diffdrive.training.cache.feature_cache import INDEX, FeatureCache
-from diffdrive.training.cache.packed import pack
+from diffdrive.training.cache.crews import Crew, Work, alone, processes
+from diffdrive.training.cache.feature_cache import FeatureCache
+from diffdrive.training.cache.index import CacheIndex, ImageError
+from diffdrive.training.cache.shards import create_samples, write_column
 from diffdrive.training.cache.spec import CacheSpec
+from diffdrive.training.cache.work import BuildJob, FinishedShard, OpenSource, Task, shards_of
 
 logger = logging.getLogger(__name__)
 
-CHUNK_SCENES = 32
-OpenSource = Callable[[], SceneSource]
+MEASURED_SCENES = 4
+"""From which the size is estimated before anything is written; spread over the scenes that are missing."""
+
+Progress = Callable[[int, int], None]
 
 
 def open_or_build(
@@ -38,134 +37,151 @@ def open_or_build(
     open_source: OpenSource,
     *,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    crew: Crew | None = None,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
 ) -> FeatureCache:
-    """The cache of ``spec`` below ``parent``; built first when it is not there.
+    """The cache of ``spec`` below ``parent``; built first when it is not there, by ``workers`` processes or by ``crew``.
 
-    ``open_source`` is called once in every worker process and must be picklable when ``workers`` > 1. ``progress`` is told
-    (scenes done, scenes in all). Raises ``InputError`` for a damaged cache, a full disk and scenes that cannot be turned into
-    features.
+    ``open_source`` is called once in every worker and must be picklable unless this process works alone. ``progress`` is told
+    (scenes done, scenes in all). Of several processes that ask for the same cache one builds and the others wait for it.
+
+    Raises ``InputError`` for a damaged cache, a full disk, and scenes that cannot be turned into features; with ``skip_bad``
+    these are left out, and the cache names them.
     """
     folder = spec.folder(parent)
+    job = BuildJob(folder=folder.with_name(folder.name + ".partial"), spec=spec, open_source=open_source, skip_bad=skip_bad)
     if not folder.exists():
-        _build(folder, spec, open_source, workers, progress or (lambda done, total: None))
+        with _disk_may_be_full(parent), _only_builder(folder):
+            if not folder.exists():  # still, after waiting
+                _build(folder, job, crew or (processes(workers) if workers > 1 else alone), progress or _nobody)
     cache = FeatureCache(folder)
     cache.expect(spec)
+    if not skip_bad:
+        cache.check_files()
+        _refuse_skipped(cache)
+    elif cache.skipped:
+        logger.warning("feature cache '%s' lacks %d of %d scenes", folder, len(cache.skipped), len(spec.tokens))
     return cache
 
 
-def _build(folder: Path, spec: CacheSpec, open_source: OpenSource, workers: int, progress: Callable[[int, int], None]) -> None:
+def _nobody(done: int, total: int) -> None:
+    """Is told of the progress."""
+
+
+def _build(folder: Path, job: BuildJob, crew: Crew, progress: Progress) -> None:
+    spec = job.spec
     if not spec.tokens:
         raise InputError(f"Source '{spec.source}' has no scenes to build features from.")
-    partial = folder.with_name(folder.name + ".partial")
-    (partial / "done").mkdir(parents=True, exist_ok=True)
-    _reserve(partial, spec)
-    missing = [chunk for chunk in _chunks(len(spec.tokens)) if not _marker(partial, chunk).is_file()]
-    done = len(spec.tokens) - sum(len(chunk) for chunk in missing)
-    logger.info("building %d of %d scenes in '%s' with %d workers", len(spec.tokens) - done, len(spec.tokens), partial, workers)
-    for count in _run(partial, spec, missing, open_source, workers):
-        done += count
-        progress(done, len(spec.tokens))
-    _finish(partial, folder, spec)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    create_samples(job.folder, len(spec.tokens))
+    tasks = shards_of(len(spec.tokens))
+    missing = [task for task in tasks if task.shard is not None and _finished(job, task.shard) is None]
+    done = len(spec.tokens) - sum(len(task.rows) for task in missing)
+    logger.info("building %d of %d scenes in '%s'", len(spec.tokens) - done, len(spec.tokens), job.folder)
+    if missing:
+        with crew(job) as work:
+            _announce_size(work, missing, job)
+            for report in work(missing):
+                done += report.num_scenes
+                progress(done, len(spec.tokens))
+    _finish(job, folder, len(tasks))
 
 
-def _reserve(partial: Path, spec: CacheSpec) -> None:
-    """Create the full-size columns that are not there yet, after saying how large they are."""
-    absent = {name: column for name, column in spec.columns.items() if not (partial / f"{name}.npy").is_file()}
-    if not absent:
-        return
-    free = shutil.disk_usage(partial).free
-    logger.info("feature cache needs %.1f MB (%.1f MB are free)", spec.num_bytes / 1e6, free / 1e6)
-    if spec.num_bytes > 0.95 * free:
+def _finished(job: BuildJob, shard: int) -> FinishedShard | None:
+    """As it was left by an earlier build, which may have skipped what this one may not."""
+    found = FinishedShard.read(job.folder, shard)
+    return found if found is not None and (job.skip_bad or not found.skipped) else None
+
+
+def _announce_size(work: Work, missing: list[Task], job: BuildJob) -> None:
+    """Say how large the cache will be. Raises ``InputError`` where the disk has no room for it."""
+    rows = [row for task in missing for row in task.rows]
+    chosen = sorted({rows[i] for i in np.linspace(0, len(rows) - 1, MEASURED_SCENES).astype(int)})
+    (report,) = work([Task(rows=tuple(chosen))])
+    per_scene = report.num_bytes / report.num_built if report.num_built else float(job.spec.raw_bytes)
+    needed, free = per_scene * len(rows), shutil.disk_usage(job.folder).free
+    logger.info(
+        "feature cache needs about %.1f MB more, %.1f kB a scene (%.1f MB are free)", needed / 1e6, per_scene / 1e3, free / 1e6
+    )
+    if needed > 0.95 * free:
         raise InputError(
-            f"The feature cache needs {spec.num_bytes / 1e9:.1f} GB but '{partial.parent}' has {free / 1e9:.1f} GB free. "
-            "Set data.cache to a larger disk, or lower data.max_scenes."
+            f"The feature cache needs about {needed / 1e9:.1f} GB but '{job.folder.parent}' has {free / 1e9:.1f} GB free. "
+            "Set data.cache to a larger disk, or lower data.max_scenes or data.image_quality."
         )
-    for name, (shape, dtype) in absent.items():
-        beside = partial / f"{name}.npy.tmp"
-        np.lib.format.open_memmap(beside, mode="w+", dtype=dtype, shape=(len(spec.tokens), *shape)).flush()
-        beside.replace(partial / f"{name}.npy")
 
 
-def _chunks(num_scenes: int) -> list[range]:
-    return [range(start, min(start + CHUNK_SCENES, num_scenes)) for start in range(0, num_scenes, CHUNK_SCENES)]
-
-
-def _marker(partial: Path, chunk: range) -> Path:
-    return partial / "done" / f"{chunk.start:08d}.json"
-
-
-def _run(partial: Path, spec: CacheSpec, chunks: list[range], open_source: OpenSource, workers: int) -> Iterator[int]:
-    if workers <= 1 or len(chunks) <= 1:
-        worker = _Worker(partial, spec, open_source)
-        for chunk in chunks:
-            yield worker.build(chunk)
-        return
-    # Forked children would share the parent's OpenGL and thread state; fresh ones do not.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(partial, spec, open_source)) as pool:
-        futures = [pool.submit(_build_in_worker, chunk) for chunk in chunks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-_worker: _Worker | None = None  # one per worker process
-
-
-def _start_worker(partial: Path, spec: CacheSpec, open_source: OpenSource) -> None:
-    global _worker
-    torch.set_num_threads(1)
-    _worker = _Worker(partial, spec, open_source)
-
-
-def _build_in_worker(chunk: range) -> int:
-    if _worker is None:
-        raise RuntimeError("The worker process was not started by _start_worker.")
-    return _worker.build(chunk)
-
-
-class _Worker:
-    def __init__(self, partial: Path, spec: CacheSpec, open_source: OpenSource) -> None:
-        self.partial, self.spec, self.source = partial, spec, open_source()
-        self.columns = {name: np.load(partial / f"{name}.npy", mmap_mode="r+") for name in spec.columns}
-
-    def build(self, chunk: range) -> int:
-        places = [self._write_row(row) for row in chunk]
-        for column in self.columns.values():
-            column.flush()
-        marker = _marker(self.partial, chunk)
-        beside = marker.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(places))
-        beside.replace(marker)
-        return len(chunk)
-
-    def _write_row(self, row: int) -> tuple[str, str]:
-        token = self.spec.tokens[row]
-        try:
-            scene = self.source.load(token)
-            packed = pack(scene, self.spec.inputs, self.spec.targets)
-        except InputError as error:
-            raise InputError(f"Scene '{token}' of source '{self.spec.source}' cannot become features: {error}") from error
-        for field in dataclasses.fields(packed):
-            self.columns[field.name][row] = getattr(packed, field.name)[0].numpy()
-        return scene.location, scene.log_name
-
-
-def _finish(partial: Path, folder: Path, spec: CacheSpec) -> None:
-    places = [place for chunk in _chunks(len(spec.tokens)) for place in json.loads(_marker(partial, chunk).read_text())]
-    index = {
-        "key": spec.key,
-        "inputs": to_mapping(spec.inputs),
-        "targets": to_mapping(spec.targets),
-        "source": spec.source,
-        "tokens": list(spec.tokens),
-        "locations": [location for location, _ in places],
-        "log_names": [log_name for _, log_name in places],
-    }
-    (partial / INDEX).write_text(json.dumps(index))
-    partial.replace(folder)
+def _finish(job: BuildJob, folder: Path, num_shards: int) -> None:
+    shards = [found for shard in range(num_shards) if (found := _finished(job, shard)) is not None]
+    if len(shards) < num_shards:
+        raise InputError(f"A file in '{job.folder}' disappeared while the cache was built. Start again: the rest is kept.")
+    num_rows = sum(len(shard.locations) for shard in shards)
+    skipped = {token: reason for shard in shards for token, reason in shard.skipped.items()}
+    if not num_rows:
+        token, reason = next(iter(skipped.items()))
+        raise InputError(f"None of {len(skipped)} scenes of source '{job.spec.source}' can be read; '{token}': {reason}")
+    write_column(job.folder, "status", np.concatenate([shard.status for shard in shards]))
+    write_column(job.folder, "trajectory", np.concatenate([shard.trajectory for shard in shards]))
+    index = CacheIndex(
+        spec=job.spec,
+        skipped=skipped,
+        locations=tuple(name for shard in shards for name in shard.locations),
+        log_names=tuple(name for shard in shards for name in shard.log_names),
+        shard_bytes=tuple(shard.num_bytes for shard in shards),
+        image_error=ImageError(
+            max=max(shard.max_error for shard in shards), mean=sum(shard.sum_of_mean_errors for shard in shards) / num_rows
+        ),
+    )
+    index.write(job.folder)
+    job.folder.replace(folder)
     shutil.rmtree(folder / "done")
+    size = sum(index.shard_bytes)
+    logger.info(
+        "feature cache '%s' has %d scenes, %.1f MB, %.1f kB a scene", folder, num_rows, size / 1e6, size / num_rows / 1e3
+    )
+    if job.spec.image_quality is not None:
+        logger.info(
+            "its pictures differ by at most %d grey levels, %.3f on average", index.image_error.max, index.image_error.mean
+        )
+
+
+def _refuse_skipped(cache: FeatureCache) -> None:
+    if not cache.skipped:
+        return
+    token, reason = next(iter(cache.skipped.items()))
+    raise InputError(
+        f"Feature cache '{cache.folder}' lacks {len(cache.skipped)} of {len(cache.asked.tokens)} scenes that could not be "
+        f"read, the first is '{token}': {reason} Set data.on_bad_scene to skip to train without them, or delete the folder to "
+        "build again."
+    )
+
+
+@contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
+    """Wait until nobody else builds ``folder``. The lock of a process that is killed is free."""
+    from filelock import FileLock, Timeout
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("another process builds '%s'; waiting for it", folder)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _disk_may_be_full(parent: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"The disk of '{parent}' is full. What is finished of the feature cache is whole: make room, or move the "
+            "folder to a larger disk and name it in data.cache, and start again."
+        ) from error

@@ -1,112 +1,113 @@
-"""Network inputs and targets of many scenes, computed once and kept as memory-mapped arrays.
-
-A cache is a folder: ``index.json`` (what it holds and from what) and one ``.npy`` per column, row i for scene i. Images are
-bytes, LiDAR cells are counts, so a scene takes a fifth of its tensors' size. Taking a batch is slicing arrays; floats are made
-from it on the device that trains. ``builder`` writes caches.
-"""
+"""Network inputs and targets of many scenes, read by row."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from diffdrive.configuration import build
 from diffdrive.contracts import InputError
-from diffdrive.tensors import InputLayout, TargetLayout
+from diffdrive.training.cache.index import CacheIndex, ImageError
 from diffdrive.training.cache.packed import PackedBatch
+from diffdrive.training.cache.samples import batch_of
+from diffdrive.training.cache.shards import SHARD_SCENES, SMALL_COLUMNS, open_samples, read_column, read_rows, shard_file
 from diffdrive.training.cache.spec import CacheSpec
 
-INDEX = "index.json"
-_ENTRIES = {"key", "inputs", "targets", "source", "tokens", "locations", "log_names"}
+if TYPE_CHECKING:
+    from zarr import Array
 
 
 class FeatureCache:
-    """An open cache: read-only columns, and what each row is."""
+    """An open cache. Travels to other processes, forked or spawned; may be read by several threads."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ``InputError`` for a folder that is not a complete cache of this version."""
-        index = _read_index(folder)
+        index = CacheIndex.read(folder)
         self.folder = folder
-        self.spec = CacheSpec(
-            inputs=build(InputLayout, index["inputs"]),
-            targets=build(TargetLayout, index["targets"]),
-            source=index["source"],
-            tokens=tuple(index["tokens"]),
-        )
-        if index["key"] != self.spec.key:
-            raise InputError(
-                f"Feature cache '{folder}' was written by another version of the features (its key is {index['key'][:12]}, "
-                f"now {self.spec.key[:12]}). Delete the folder; training builds it again."
-            )
-        self.locations: tuple[str, ...] = tuple(index["locations"])
-        self.log_names: tuple[str, ...] = tuple(index["log_names"])
-        for what, names in (("locations", self.locations), ("log names", self.log_names)):
-            if len(names) != len(self.spec.tokens):
-                raise InputError(
-                    f"Feature cache '{folder}' holds {len(names)} {what} for {len(self.spec.tokens)} scenes. "
-                    "Delete the folder; training builds it again."
-                )
-        rows = len(self.spec.tokens)
-        self._columns = {
-            name: _open_column(folder / f"{name}.npy", (rows, *shape), dtype)
-            for name, (shape, dtype) in self.spec.columns.items()
-        }
+        self.spec: CacheSpec = index.rows
+        """Its tokens are the rows."""
+
+        self.asked: CacheSpec = index.spec
+        """As ``spec``, with the scenes that could not be read."""
+
+        self.skipped: Mapping[str, str] = index.skipped
+        """Scenes that could not be read when the cache was built, and why."""
+
+        self.locations: tuple[str, ...] = index.locations
+        self.log_names: tuple[str, ...] = index.log_names
+        self.image_error: ImageError = index.image_error
+        self.num_bytes = sum(index.shard_bytes)
+        """Size of the samples on disk."""
+
+        self._shard_bytes = index.shard_bytes
+        stored = [row for row, token in enumerate(self.asked.tokens) if token not in self.skipped]
+        self._stored = np.array(stored, dtype=np.int64)
+        self._samples: Array[Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_samples": None}
 
     def __len__(self) -> int:
         return len(self.spec.tokens)
 
     def column(self, name: str) -> np.ndarray:
-        """[N, ...] one whole column, mapped, not read."""
-        return self._columns[name]
+        """[N, ...] the whole column ``status`` or ``trajectory``. Raises ``InputError`` for another, and a damaged one."""
+        if name not in SMALL_COLUMNS:
+            raise InputError(f"A feature cache has whole columns {' and '.join(SMALL_COLUMNS)}, not '{name}'. Read batches.")
+        try:
+            values = read_column(self.folder, name)
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"Column '{self.folder / name}' of the feature cache is damaged ({error}). Delete the folder and build again."
+            ) from error
+        return values[self._stored]
 
     def batch(self, rows: Sequence[int] | np.ndarray) -> PackedBatch:
-        """The scenes at ``rows``, in that order, copied out of the map."""
-        index = np.asarray(rows, dtype=np.int64)
-        return PackedBatch(**{name: torch.from_numpy(column[index]) for name, column in self._columns.items()})
+        """The scenes at ``rows``, in that order. Raises ``InputError`` that names file and token of a damaged one."""
+        stored = self._stored[np.asarray(rows, dtype=np.int64)]
+        try:
+            return self._read(stored)
+        except (ValueError, OSError):
+            for row in stored.tolist():
+                self._check(row)
+            raise
 
     def expect(self, spec: CacheSpec) -> None:
         """Raise ``InputError`` unless this cache is the one that ``spec`` describes."""
-        if self.spec.key == spec.key:
+        if spec in (self.spec, self.asked):
             return
-        names = [f.name for f in dataclasses.fields(spec) if getattr(spec, f.name) != getattr(self.spec, f.name)]
+        names = [f.name for f in dataclasses.fields(spec) if getattr(spec, f.name) != getattr(self.asked, f.name)]
         raise InputError(
-            f"Feature cache '{self.folder}' was made for other {' and '.join(names) or 'code'}. "
+            f"Feature cache '{self.folder}' was made for other {' and '.join(names)}. "
             "Delete the folder, or give the run another data.cache."
         )
 
+    def check_files(self) -> None:
+        """Look for every file, reading none. Raises ``InputError`` where one is missing or cut short."""
+        for shard, expected in enumerate(self._shard_bytes):
+            file = shard_file(self.folder, shard)
+            found = file.stat().st_size if file.is_file() else None
+            if found != expected:
+                what = "is missing" if found is None else f"has {found} bytes instead of {expected}"
+                first = self.asked.tokens[shard * SHARD_SCENES]
+                raise InputError(
+                    f"File '{file}' of the feature cache {what}; scene '{first}' is in it. Delete the folder and build again."
+                )
 
-def _read_index(folder: Path) -> dict[str, Any]:
-    path = folder / INDEX
-    if not path.is_file():
-        raise InputError(f"'{folder}' is not a feature cache: it has no {INDEX}. Build it with: diffdrive train --cache-only")
-    try:
-        index = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"Feature cache index '{path}' cannot be read ({error}). Delete the folder and build again."
-        ) from error
-    missing = _ENTRIES - set(index if isinstance(index, dict) else ())
-    if missing:
-        raise InputError(f"Feature cache index '{path}' lacks {', '.join(sorted(missing))}. Delete the folder and build again.")
-    return index
+    def _read(self, stored: np.ndarray) -> PackedBatch:
+        if self._samples is None:
+            self._samples = open_samples(self.folder)
+        return batch_of(read_rows(self._samples, stored), self.spec)
 
-
-def _open_column(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"Feature cache column '{path}' cannot be read ({error}). Delete the folder and build again."
-        ) from error
-    if array.shape != shape or array.dtype != dtype:
-        raise InputError(
-            f"Feature cache column '{path}' must be {dtype} {list(shape)}, got {array.dtype} {list(array.shape)}. "
-            "Delete the folder and build again."
-        )
-    return array
+    def _check(self, stored: int) -> None:
+        try:
+            self._read(np.array([stored]))
+        except (ValueError, OSError) as error:
+            file = shard_file(self.folder, stored // SHARD_SCENES)
+            raise InputError(
+                f"Scene '{self.asked.tokens[stored]}' cannot be read: '{file}' is damaged ({error}). "
+                f"Delete '{self.folder}' and build it again."
+            ) from error

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from diffdrive.configuration import to_mapping
+from diffdrive.contracts import InputError
 from diffdrive.tensors import InputLayout, TargetLayout
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FEATURES_VERSION = 1
 """Raise it when ``diffdrive.features`` computes different numbers: caches made before are then built again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSpec:
-    """What a cache is a function of. Equal specs hold equal arrays."""
+    """What a cache is a function of. Equal specs hold equal samples."""
 
     inputs: InputLayout
     targets: TargetLayout
@@ -29,35 +31,44 @@ class CacheSpec:
     tokens: tuple[str, ...]
     """Scenes, one row each, in this order."""
 
+    image_quality: int | None = None
+    """None keeps every grey level. A number from 1 to 100 keeps the camera picture as a JPEG of that quality instead."""
+
+    def __post_init__(self) -> None:
+        if self.image_quality is not None and not 1 <= self.image_quality <= 100:
+            raise InputError(f"CacheSpec.image_quality is a JPEG quality from 1 to 100, got {self.image_quality}.")
+
     @property
     def key(self) -> str:
         """A hash of everything above and of the versions of the code that computes it."""
-        text = json.dumps(
-            [FORMAT_VERSION, FEATURES_VERSION, to_mapping(self.inputs), to_mapping(self.targets), self.source, self.tokens]
-        )
+        made_of = [FORMAT_VERSION, FEATURES_VERSION, to_mapping(self.inputs), to_mapping(self.targets), self.source]
+        text = json.dumps([*made_of, self.tokens, self.image_quality])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
-    def columns(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-        """Shape of one row, and type, of each column."""
-        x, y = self.inputs, self.targets
-        byte, single = np.dtype(np.uint8), np.dtype(np.float32)
-        return {
-            "camera": ((x.camera_height, x.camera_width, 3), byte),
-            "lidar": ((1, x.lidar_pixels, x.lidar_pixels), byte),
-            "status": ((8,), single),
-            "rig": ((3, 18), single),
-            "trajectory": ((y.num_poses, 3), single),
-            "agent_states": ((y.num_agents, 5), single),
-            "agent_labels": ((y.num_agents,), np.dtype(np.bool_)),
-            "bev_semantic": ((y.bev_rows, y.bev_columns), byte),
-        }
+    def image_shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of the camera picture."""
+        return (self.inputs.camera_height, self.inputs.camera_width, 3)
 
     @property
-    def num_bytes(self) -> int:
-        """Size of the arrays on disk."""
-        per_scene = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in self.columns.values())
-        return per_scene * len(self.tokens)
+    def record(self) -> np.dtype:
+        """What is kept of a scene beside its picture."""
+        x, y = self.inputs, self.targets
+        columns = [
+            ("lidar", np.uint8, (1, x.lidar_pixels, x.lidar_pixels)),
+            ("status", np.float32, (8,)),
+            ("rig", np.float32, (3, 18)),
+            ("trajectory", np.float32, (y.num_poses, 3)),
+            ("agent_states", np.float32, (y.num_agents, 5)),
+            ("agent_labels", np.bool_, (y.num_agents,)),
+            ("bev_semantic", np.uint8, (y.bev_rows, y.bev_columns)),
+        ]
+        return np.dtype(columns)
+
+    @property
+    def raw_bytes(self) -> int:
+        """Size of one scene in memory."""
+        return math.prod(self.image_shape) + self.record.itemsize
 
     def folder(self, parent: Path) -> Path:
         """Where the cache of this spec lives."""

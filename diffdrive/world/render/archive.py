@@ -53,11 +53,14 @@ def unpack(content: bytes, rig: Sequence[Camera], lidar: LidarRig) -> Sensors:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             forward, left, yaw_rate = (float(v) for v in arrays["motion"])
             steps = unpack_sweep(arrays["lidar"].tobytes(), lidar.num_rays)
-            images = {camera: _image(arrays[f"camera_{camera.camera_id.value}"], camera) for camera in rig}
+            files = {camera: arrays[f"camera_{camera.camera_id.value}"].tobytes() for camera in rig}
+            images = {camera: _image(file, camera) for camera, file in files.items()}
     except (OSError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"damaged sensor file: {error}") from error
     cameras = {
-        camera.camera_id: CameraFrame(image=image, intrinsics=camera.intrinsics, ego_from_camera=camera.ego_from_camera)
+        camera.camera_id: CameraFrame(
+            image=image, intrinsics=camera.intrinsics, ego_from_camera=camera.ego_from_camera, encoded=files[camera]
+        )
         for camera, image in images.items()
     }
     points = points_from_steps(lidar, Motion(forward=forward, left=left, yaw_rate=yaw_rate), steps)
@@ -97,8 +100,8 @@ def unpack_sweep(content: bytes, num_rays: int) -> np.ndarray:
     return steps
 
 
-def _image(content: np.ndarray, camera: Camera) -> np.ndarray:
-    with Image.open(io.BytesIO(content.tobytes())) as file:
+def _image(content: bytes, camera: Camera) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as file:
         image = np.asarray(file.convert("RGB"))
     if image.shape != (camera.height, camera.width, 3):
         raise ValueError(f"image of {camera.camera_id.value} has shape {image.shape}, not {camera.height} x {camera.width}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from diffdrive.features.inputs import build_inputs
 from diffdrive.features.targets import build_targets
 from diffdrive.scene import CameraId
 from diffdrive.tensors import InputLayout, TargetLayout
-from diffdrive.training.cache import CacheSpec, FeatureCache, open_or_build
+from diffdrive.training.cache import CacheSpec, FeatureCache, PackedBatch, open_or_build
 
 INPUTS = InputLayout(camera_height=32, camera_width=128, lidar_pixels=32)
 TARGETS = TargetLayout(bev_rows=16, bev_columns=32, bev_pixel_m=2.0, num_agents=6)
@@ -66,41 +67,71 @@ def test_an_existing_cache_is_opened_not_built(built: FeatureCache) -> None:
     assert again.spec == built.spec
 
 
-def test_the_announced_size_is_the_size_of_the_columns(built: FeatureCache) -> None:
-    assert sum(built.column(name).nbytes for name in built.spec.columns) == built.spec.num_bytes
-
-
 def test_a_broken_scene_is_named_and_the_build_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diffdrive.training.cache.builder.CHUNK_SCENES", 2)
+    monkeypatch.setattr("diffdrive.training.cache.builder.MEASURED_SCENES", 1)
+    monkeypatch.setattr("diffdrive.training.cache.work.SHARD_SCENES", 2)
+    monkeypatch.setattr("diffdrive.training.cache.shards.SHARD_SCENES", 2)
     bad = MemorySource(6, broken=("scene-004",))
     with pytest.raises(InputError, match=r"scene-004.*damaged"):
         open_or_build(tmp_path, spec_of(bad), lambda: bad)
     assert not spec_of(bad).folder(tmp_path).exists()
     good = MemorySource(6)
     cache = open_or_build(tmp_path, spec_of(good), lambda: good)
-    assert good.loads == 2, "finished chunks were built again"
+    assert good.loads == 2, "finished files were built again"
     assert not list(tmp_path.glob("*.partial"))
     assert cache.column("trajectory").any(axis=(1, 2)).all()
 
 
-@pytest.mark.parametrize("change", ["key", "truncated", "shape", "not json", "short"])
+@pytest.mark.parametrize("change", ["key", "not json", "short", "lacks an entry", "file cut short", "file missing"])
 def test_a_damaged_cache_is_refused(tmp_path: Path, change: str) -> None:
     source = MemorySource(3)
     folder = open_or_build(tmp_path, spec_of(source), lambda: source).folder
-    index = json.loads((folder / "index.json").read_text())
-    if change == "key":
-        (folder / "index.json").write_text(json.dumps({**index, "key": "0" * 64}))
-    elif change == "short":
-        (folder / "index.json").write_text(json.dumps({**index, "locations": index["locations"][:-1]}))
-    elif change == "not json":
-        (folder / "index.json").write_text("{")
-    elif change == "truncated":
-        data = (folder / "camera.npy").read_bytes()
-        (folder / "camera.npy").write_bytes(data[: len(data) // 2])
+    index, samples = json.loads((folder / "index.json").read_text()), folder / "samples" / "c" / "0" / "0"
+    damaged = {
+        "key": json.dumps({**index, "key": "0" * 64}),
+        "short": json.dumps({**index, "locations": index["locations"][:-1]}),
+        "lacks an entry": json.dumps({name: value for name, value in index.items() if name != "skipped"}),
+        "not json": "{",
+    }
+    if change in damaged:
+        (folder / "index.json").write_text(damaged[change])
+    elif change == "file missing":
+        samples.unlink()
     else:
-        np.save(folder / "status.npy", np.zeros((3, 9), np.float32))
+        samples.write_bytes(samples.read_bytes()[:-7])
     with pytest.raises(InputError, match="Delete the folder"):
         open_or_build(tmp_path, spec_of(source), lambda: source)
+
+
+@pytest.mark.parametrize("change", ["bit", "cut", "missing"])
+def test_a_damaged_sample_is_named_with_its_file(tmp_path: Path, change: str) -> None:
+    source = MemorySource(5)
+    cache = open_or_build(tmp_path, spec_of(source), lambda: source)
+    file = cache.folder / "samples" / "c" / "0" / "0"
+    content = bytearray(file.read_bytes())
+    if change == "missing":
+        file.unlink()
+    elif change == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1  # in the third of five samples
+        file.write_bytes(content)
+        assert len(FeatureCache(cache.folder).batch([0, 1, 3, 4])) == 4
+    with pytest.raises(InputError, match=rf"Scene 'scene-002' cannot be read: '{file}' is damaged"):
+        FeatureCache(cache.folder).batch([2, 4])
+
+
+def test_a_damaged_column_is_refused(tmp_path: Path) -> None:
+    source = MemorySource(3)
+    cache = open_or_build(tmp_path, spec_of(source), lambda: source)
+    chunk = cache.folder / "status" / "c" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[9] ^= 1
+    chunk.write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        cache.column("status")
+    with pytest.raises(InputError, match="whole columns"):
+        cache.column("lidar")
 
 
 def test_another_layout_is_another_cache(built: FeatureCache) -> None:
@@ -132,5 +163,6 @@ def test_two_processes_build_the_same_arrays(tmp_path: Path) -> None:
     two = open_or_build(tmp_path / "two", spec_of(source), open_memory_source, workers=2)
     one = open_or_build(tmp_path / "one", spec_of(source), partial(MemorySource, 70))
     assert two.locations == one.locations
-    for name in one.spec.columns:
-        np.testing.assert_array_equal(one.column(name), two.column(name))
+    rows = [69, 3, 3, 64]
+    for field in dataclasses.fields(PackedBatch):
+        assert torch.equal(getattr(one.batch(rows), field.name), getattr(two.batch(rows), field.name)), field.name

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from scrambled_planner import request
+from tiny_targets import tiny_targets
 from tiny_variants import TINY_VARIANTS, tiny_variant
 
 from diffdrive.contracts import InputError
-from diffdrive.model import PlannerConfig, PlannerModel
-from diffdrive.tensors import LayerProposals, PlannerTargets
+from diffdrive.model import PlannerModel
+from diffdrive.tensors import LayerProposals
 from diffdrive.training.objectives import (
     ObjectiveWeights,
     denoising_losses,
@@ -18,18 +19,6 @@ from diffdrive.training.objectives import (
 )
 
 WEIGHTS = ObjectiveWeights()
-
-
-def _targets(config: PlannerConfig, batch: int) -> PlannerTargets:
-    generator = torch.Generator().manual_seed(20)
-    layout = config.targets
-    ahead = torch.linspace(0.5, 4.0, layout.num_poses)[None, :, None]
-    return PlannerTargets(
-        trajectory=ahead * torch.tensor([5.0, 0.3, 0.02]).expand(batch, 1, 3),
-        agent_states=torch.randn(batch, layout.num_agents, 5, generator=generator),
-        agent_labels=torch.rand(batch, layout.num_agents, generator=generator) > 0.7,
-        bev_semantic=torch.randint(0, layout.bev_classes, (batch, layout.bev_rows, layout.bev_columns), generator=generator),
-    )
 
 
 def _model(name: str) -> PlannerModel:
@@ -44,7 +33,7 @@ def test_every_weight_of_a_variant_learns(name: str) -> None:
     model = _model(name)
     inputs, noise = request(model.config, 2)
     levels = torch.tensor([0, model.config.num_train_levels - 1])
-    losses = denoising_losses(model, inputs, _targets(model.config, 2), noise, levels, WEIGHTS)
+    losses = denoising_losses(model, inputs, tiny_targets(model.config, 2), noise, levels, WEIGHTS)
     layers = [term for term in losses.terms if term.startswith("trajectory")]
     assert len(layers) == (model.config.decoder_layers if hasattr(model.decoder, "layers") else 1)
     losses.total.backward()
@@ -58,7 +47,7 @@ def test_every_weight_of_a_variant_learns(name: str) -> None:
 def test_a_few_steps_lower_the_pose_loss(name: str) -> None:
     model = _model(name).eval()
     inputs, noise = request(model.config, 2)
-    levels, driven = torch.tensor([0, 5]), _targets(model.config, 2).trajectory
+    levels, driven = torch.tensor([0, 5]), tiny_targets(model.config, 2).trajectory
     with torch.no_grad():
         features = model.encode(inputs)
     points = noisy_points(model, noise, levels, driven)

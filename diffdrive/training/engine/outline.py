@@ -43,7 +43,10 @@ class RunOutline:
         machines = f"{config.nodes} x {config.devices}" if config.nodes > 1 else f"{config.devices}"
         launch = launch_of_this_process().by
         shared = f", {strategy}, started by {launch}" if config.processes > 1 or config.strategy is Strategy.FSDP else ""
-        rate = LearningRate(config=config.optimizer, epochs=config.epochs, steps_per_epoch=self.steps_per_epoch)
+        optimizer = config.optimizer.for_batch(config.global_batch_size)
+        rate = LearningRate(
+            config=optimizer, epochs=config.epochs, steps_per_epoch=self.steps_per_epoch, max_steps=config.max_steps
+        )
         minutes = "" if config.max_minutes is None else f", at most {config.max_minutes:g} min"
         return [
             f"run       '{config.folder}', seed {config.seed}",
@@ -52,5 +55,5 @@ class RunOutline:
             f"batch     {config.global_batch_size} scenes a step ({config.data.batch_size} x {config.processes} processes x "
             f"{config.accumulate} accumulated)",
             f"steps     {self.steps} ({config.epochs} epochs of {self.steps_per_epoch}){minutes}",
-            f"rate      {max(rate.at(step) for step in range(self.steps)):.2g} at most",
+            f"rate      {optimizer.lr:.2g} at most, {rate.at(self.steps - 1):.2g} at last",
         ]

@@ -37,7 +37,6 @@ class ValidationPdms(pl.Callback):
         self.config, self.cache, self.validation_rows = config, cache, validation_rows
         self._rows = np.zeros(0, dtype=np.int64)
         self._batches: list[SceneBatch] | None = None
-        self._calls = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Prepare this process's share of the scenes. Raises ``InputError`` where ``data.source`` does not have them."""
@@ -47,8 +46,6 @@ class ValidationPdms(pl.Callback):
         count = self.config.validation.pdms_scenes
         usable = rows_with_scenes(self.cache, self.validation_rows, source.tokens, "validation.pdms_scenes")
         chosen = spread_over(usable, count)
-        # Sharded weights need equally many calls of the network in every process.
-        self._calls = -(-len(chosen) // trainer.world_size)
         share = chosen[trainer.global_rank :: trainer.world_size]
         kept = PreparedScenes(self.config.data.cache / "scoring")
         identity = source_identity(source, self.config.data.source)
@@ -58,11 +55,9 @@ class ValidationPdms(pl.Callback):
         self._batches = [SceneBatch.of(scenes[i : i + _CHUNK]) for i in range(0, len(scenes), _CHUNK)]
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        filling = np.resize(self.validation_rows, self._calls - len(self._rows))
-        rows = np.concatenate([self._rows, filling])
         module = cast(PlannerLightningModule, pl_module)
-        plans = plans_for(trainer, module, self.cache, rows, batch_size=self.config.data.batch_size)
-        sums = self._sums(plans.chosen[: len(self._rows)], module.planner.targets.interval_s)
+        plans = plans_for(trainer, module, self.cache, self._rows, batch_size=self.config.data.batch_size)
+        sums = self._sums(plans.chosen, module.planner.targets.interval_s)
         total = trainer.strategy.reduce(sums.to(trainer.strategy.root_device), reduce_op="sum").cpu()
         if not int(total[-1]):
             raise InputError("validation.pdms_scenes: none of the chosen validation scenes can be scored; see the log.")

@@ -41,15 +41,13 @@ class PlanPictures(pl.Callback):
             self._scenes = [source.load(token, sensors=False) for token in tokens]
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" or not trainer.is_global_zero:
             return
-        # Every process plans, because sharded weights need all of them; the first one draws.
         module = cast(PlannerLightningModule, pl_module)
         plans = plans_for(trainer, module, self.cache, self._rows, batch_size=self.config.data.batch_size)
-        if trainer.is_global_zero:
-            path = self.folder.plans / f"step-{trainer.global_step:07d}.png"
-            self._draw(path, plans, module.planner.targets.interval_s, trainer.global_step)
-            log_picture(trainer, "val/plans", path)
+        path = self.folder.plans / f"step-{trainer.global_step:07d}.png"
+        self._draw(path, plans, module.planner.targets.interval_s, trainer.global_step)
+        log_picture(trainer, "val/plans", path)
 
     def _draw(self, path: Path, plans: Plans, interval_s: float, step: int) -> None:
         from diffdrive.viz import PlanOverlay, draw_plan_sheet, save_figure

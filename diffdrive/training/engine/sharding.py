@@ -35,10 +35,45 @@ class ShardedPlannerModule(PlannerLightningModule):
         for block in blocks_of(self.model):
             fully_shard(block, mesh=mesh)
         fully_shard(self, mesh=mesh)
-        for step in ("training_step", "validation_step"):
-            register_fsdp_forward_method(self, step)
+        register_fsdp_forward_method(self, "training_step")
         if self.average is not None:
             self.average = ShardedAverage(self.model, self.average)
+
+    def on_validation_start(self) -> None:
+        """Gather the averaged weights once. Processes may then plan as many batches as each has."""
+        super().on_validation_start()
+        for part in self._parts():
+            part.set_reshard_after_forward(False, recurse=False)
+            part.unshard()
+
+    def on_validation_end(self) -> None:
+        for part in self._parts():
+            part.reshard()
+            # The root is needed first in the backward pass: it stays gathered from the forward pass on, as torch does.
+            part.set_reshard_after_forward(part is not self, recurse=False)
+        super().on_validation_end()
+
+    def _parts(self) -> list[Any]:
+        from torch.distributed.fsdp import FSDPModule
+
+        return [module for module in self.modules() if isinstance(module, FSDPModule)]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        optimizer = super().configure_optimizers()
+        return ShardedAdamW(optimizer.param_groups, fused=bool(optimizer.defaults["fused"]))
+
+
+class ShardedAdamW(torch.optim.AdamW):
+    """AdamW on this process's pieces: the update of a weight needs no other weight. Its state stays sharded tensors.
+
+    Fused or not, torch's own works on sharded tensors too, but first reasons for minutes about a list of hundreds of them.
+    """
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> Any:
+        result = super()._init_group(group, *lists)
+        for tensors in lists:
+            tensors[:] = [local(tensor) for tensor in tensors]
+        return result
 
 
 def blocks_of(model: PlannerModel) -> list[nn.Module]:

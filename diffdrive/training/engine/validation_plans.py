@@ -38,15 +38,16 @@ def plans_for(
 ) -> Plans:
     """Plan the scenes at ``rows`` of the cache with the weights that ``module`` has now.
 
-    The noise of a row is the same at every call. With sharded weights every process must ask for equally many rows.
+    The noise of a row is the same at every call. To be called within a validation.
     """
-    poses, logits = [], []
+    modes, shape = module.planner.num_modes, module.planner.noise_shape
+    poses, logits = [torch.zeros(0, modes, shape[-2], 3)], [torch.zeros(0, modes)]
     for start in range(0, len(rows), batch_size):
         part = rows[start : start + batch_size]
         noise = torch.stack([_noise_of(module, int(row)) for row in part])
         batch = cache.batch(part).to(module.device)
         with torch.no_grad(), trainer.precision_plugin.val_step_context():
-            proposals = module(batch.inputs(module.planner.inputs), noise.to(module.device))
+            proposals = module.model(batch.inputs(module.planner.inputs), noise.to(module.device))
         poses.append(proposals.poses.float().cpu())
         logits.append(proposals.logits.float().cpu())
     return Plans(torch.cat(poses), torch.cat(logits))

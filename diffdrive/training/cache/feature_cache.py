@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,11 +12,9 @@ from diffdrive.contracts import InputError
 from diffdrive.training.cache.index import CacheIndex, ImageError
 from diffdrive.training.cache.packed import PackedBatch
 from diffdrive.training.cache.samples import batch_of
-from diffdrive.training.cache.shards import SHARD_SCENES, SMALL_COLUMNS, open_samples, read_column, read_rows, shard_file
+from diffdrive.training.cache.shard_reader import ShardReader
+from diffdrive.training.cache.shards import SHARD_SCENES, SMALL_COLUMNS, read_column, shard_file
 from diffdrive.training.cache.spec import CacheSpec
-
-if TYPE_CHECKING:
-    from zarr import Array
 
 
 class FeatureCache:
@@ -45,10 +42,7 @@ class FeatureCache:
         self._shard_bytes = index.shard_bytes
         stored = [row for row, token in enumerate(self.asked.tokens) if token not in self.skipped]
         self._stored = np.array(stored, dtype=np.int64)
-        self._samples: Array[Any] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_samples": None}
+        self._reader = ShardReader(folder)
 
     def __len__(self) -> int:
         return len(self.spec.tokens)
@@ -98,9 +92,7 @@ class FeatureCache:
                 )
 
     def _read(self, stored: np.ndarray) -> PackedBatch:
-        if self._samples is None:
-            self._samples = open_samples(self.folder)
-        return batch_of(read_rows(self._samples, stored), self.spec)
+        return batch_of(self._reader.rows(stored), self.spec)
 
     def _check(self, stored: int) -> None:
         try:

@@ -28,7 +28,8 @@ SMALL_COLUMNS = ("status", "trajectory")
 """Can be read whole, for anchors and for networks that see nothing else."""
 
 _SAMPLES = "samples"
-_SLOTS = 4
+SLOTS = 4
+"""Strings of a scene."""
 
 
 def shard_file(folder: Path, shard: int) -> Path:
@@ -47,9 +48,9 @@ def create_samples(folder: Path, num_scenes: int) -> None:
     with _bytes_of_any_length():
         zarr.create_array(
             folder / _SAMPLES,
-            shape=(num_scenes, _SLOTS),
-            chunks=(1, _SLOTS),
-            shards=(SHARD_SCENES, _SLOTS),
+            shape=(num_scenes, SLOTS),
+            chunks=(1, SLOTS),
+            shards=(SHARD_SCENES, SLOTS),
             dtype="variable_length_bytes",
             compressors=[ZstdCodec(level=3), Crc32cCodec()],
             overwrite=True,
@@ -66,7 +67,7 @@ def open_samples(folder: Path, *, writable: bool = False) -> Array[Any]:
 
 def write_shard(samples: Array[Any], shard: int, rows: Sequence[Blobs | None]) -> None:
     """All scenes of one file; None leaves a row empty. Raises ``OSError``, and then leaves nothing behind."""
-    content = np.full((len(rows), _SLOTS), b"", dtype=object)
+    content = np.full((len(rows), SLOTS), b"", dtype=object)
     for row, blobs in enumerate(rows):
         if blobs is not None:
             content[row] = blobs
@@ -75,7 +76,7 @@ def write_shard(samples: Array[Any], shard: int, rows: Sequence[Blobs | None]) -
 
 
 def read_rows(samples: Array[Any], rows: np.ndarray) -> list[Blobs]:
-    """The scenes at ``rows``, in that order. Raises what Zarr raises for bytes that are not what was written."""
+    """As ``ShardReader.rows``, through Zarr: what any other reader of Zarr would see. Raises what Zarr raises."""
     found = np.asarray(samples.oindex[rows, :])
     return [cast("Blobs", tuple(blobs)) for blobs in found]
 

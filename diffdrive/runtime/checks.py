@@ -36,7 +36,7 @@ def checked_jumps(jumps: JumpTable | None, config: PlannerConfig) -> JumpTable:
     if config.prior is Prior.NOISE and config.schedule.alpha_bar(jumps.jumps[0][0]) > MOST_SIGNAL:
         raise InputError(
             f"The model starts from pure noise, and at level {jumps.jumps[0][0]}, where the jump table begins, some of the "
-            "signal must be left. Plan with the model's own table (None), or with diffusion.noise_jumps."
+            "signal must be left. Plan with the model's own table (None), or with diffusion.noise_table."
         )
     return jumps
 

@@ -67,7 +67,7 @@ def test_levels_that_were_not_trained_are_refused(engine: str) -> None:
 
 
 def test_a_table_for_anchors_is_refused_where_there_are_none() -> None:
-    with pytest.raises(InputError, match=r"pure noise.*level 10"):
+    with pytest.raises(InputError, match=r"pure noise.*level 10.*noise_table"):
         EagerEngine(scrambled(tiny_variant("vanilla")), EngineOptions(jumps=DDIM))
     with pytest.raises(InputError, match="level 950"):
         EagerEngine(scrambled(tiny_variant("full")), EngineOptions(jumps=JUMP_TABLES["vanilla-20"]))

@@ -10,7 +10,7 @@ import torch
 from diffdrive.training.cache import FeatureCache, PackedBatch
 from diffdrive.training.config import DataConfig
 from diffdrive.training.lightning import pl
-from diffdrive.training.loading import BatchLoader, BatchOrder
+from diffdrive.training.loading import BatchLoader, BatchOrder, SceneReader
 from diffdrive.training.split import Split, split_rows
 
 
@@ -21,7 +21,7 @@ class PlannerDataModule(pl.LightningDataModule):
         super().__init__()
         self.cache, self.config, self.seed, self.accumulate = cache, config, seed, accumulate
         self.split: Split = split_rows(cache.locations, cache.log_names, config, seed=seed)
-        self._loaders: list[BatchLoader] = []
+        self._loaders: dict[str, BatchLoader] = {}
 
     def train_order(self, rank: int = 0, world_size: int = 1) -> BatchOrder:
         """The training batches of one rank. Raises ``InputError`` where an epoch holds no optimiser step."""
@@ -38,7 +38,7 @@ class PlannerDataModule(pl.LightningDataModule):
         """Shuffled; begins at the trainer's global step."""
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return self._loader(self.train_order(rank, world_size), lambda: trainer.global_step if trainer else 0)
+        return self._loader("training", self.train_order(rank, world_size), lambda: trainer.global_step if trainer else 0)
 
     def training_tokens(self, step: int, micro: int) -> list[str]:
         """The scenes that this process asks for in batch ``micro`` of optimiser step ``step``."""
@@ -49,17 +49,17 @@ class PlannerDataModule(pl.LightningDataModule):
         return [self.cache.spec.tokens[row] for row in rows]
 
     def val_dataloader(self) -> BatchLoader:
-        """In order, every row once."""
-        return self.in_order(self.split.validation)
-
-    def in_order(self, rows: np.ndarray) -> BatchLoader:
-        """The scenes at ``rows`` of the cache, once, shared out between the ranks."""
+        """In order, every row once, shared out between the ranks."""
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        order = BatchOrder(rows=rows, batch_size=self.config.batch_size, rank=rank, world_size=world_size)
-        return self._loader(order, lambda: 0)
+        order = BatchOrder(rows=self.split.validation, batch_size=self.config.batch_size, rank=rank, world_size=world_size)
+        return self._loader("validation", order, lambda: 0)
 
-    def _loader(self, order: BatchOrder, step: Callable[[], int]) -> BatchLoader:
+    def reader(self, rows: np.ndarray) -> SceneReader:
+        """Reads any of ``rows``, one for one: a scene that cannot be read stops the run, or another of ``rows`` stands in."""
+        return SceneReader(self.cache, rows, self.config.on_bad_scene, seed=self.seed)
+
+    def _loader(self, side: str, order: BatchOrder, step: Callable[[], int]) -> BatchLoader:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         loader = BatchLoader(
             self.cache,
@@ -69,12 +69,13 @@ class PlannerDataModule(pl.LightningDataModule):
             on_bad_scene=self.config.on_bad_scene,
             step=step,
         )
-        self._loaders.append(loader)
+        # The loader before it, and its workers, are forgotten.
+        self._loaders[side] = loader
         return loader
 
     def take_bad_tokens(self) -> list[str]:
         """Scenes that this process could not read since the last call, each as often as it was met."""
-        return [token for loader in self._loaders for token in loader.take_bad_tokens()]
+        return [token for loader in self._loaders.values() for token in loader.take_bad_tokens()]
 
     def transfer_batch_to_device(self, batch: PackedBatch, device: torch.device, dataloader_idx: int) -> PackedBatch:
         """Without waiting for the copy; only page-locked batches go to a GPU that way."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,9 +17,15 @@ from torch import Tensor
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel, SceneFeatures
 from diffdrive.tensors import AgentPredictions
-from diffdrive.training.cache import FeatureCache
+from diffdrive.training.cache import PackedBatch
 
 _ENCODE_BATCH = 32
+
+
+class ReadsScenes(Protocol):
+    """A ``FeatureCache``, or whoever stands between it and its bad scenes."""
+
+    def batch(self, rows: np.ndarray) -> PackedBatch: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +78,14 @@ class EncodedScenes:
         return cls(**columns)
 
 
-def encode_scenes(model: PlannerModel, cache: FeatureCache, rows: np.ndarray, *, half: bool = True) -> EncodedScenes:
+def encode_scenes(model: PlannerModel, cache: ReadsScenes, rows: np.ndarray, *, half: bool = True) -> EncodedScenes:
     """Perception's view of the scenes at ``rows`` of the cache, in memory; in single precision unless ``half``."""
     parts = [_encoded(model, cache, some, half) for some in _batches(rows)]
     columns = {field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(EncodedScenes)}
     return EncodedScenes(**columns)
 
 
-def encode_into(folder: Path, model: PlannerModel, cache: FeatureCache, rows: np.ndarray) -> EncodedScenes:
+def encode_into(folder: Path, model: PlannerModel, cache: ReadsScenes, rows: np.ndarray) -> EncodedScenes:
     """As ``encode_scenes``, kept in ``folder``; the folder has its name only once it is whole."""
     aside = folder.with_name(folder.name + ".partial")
     aside.mkdir(parents=True, exist_ok=True)
@@ -107,7 +114,7 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
 
 
 @torch.no_grad()
-def _encoded(model: PlannerModel, cache: FeatureCache, rows: np.ndarray, half: bool) -> EncodedScenes:
+def _encoded(model: PlannerModel, cache: ReadsScenes, rows: np.ndarray, half: bool) -> EncodedScenes:
     model.eval()
     batch = cache.batch(rows)
     inputs = batch.to(model.anchors.device).inputs(model.config.inputs)

@@ -108,8 +108,8 @@ def _train_decoder(
 
     stage = DecoderStage(
         model=model,
-        scenes=encode_scenes(model, data.cache, rows.train),
-        held=encode_scenes(model, data.cache, rows.validation) if len(rows.validation) else None,
+        scenes=encode_scenes(model, data.reader(rows.train), rows.train),
+        held=encode_scenes(model, data.reader(rows.validation), rows.validation) if len(rows.validation) else None,
         config=config.decoder_stage,
         weights=config.weights,
         seed=config.seed,

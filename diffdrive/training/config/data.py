@@ -21,14 +21,15 @@ class SplitBy(enum.Enum):
 
 
 class OnBadScene(enum.Enum):
-    """What becomes of a scene that the cache holds but cannot read."""
+    """What becomes of a scene that cannot be read, from its source or from the cache."""
 
     STOP = "stop"
-    """The run ends and names the scene."""
+    """The build, or the run, ends and names the scene."""
 
     SKIP = "skip"
-    """Training takes another scene in its place, always the same one, and validation leaves it out; both are counted and
-    named. More than 1 % of an epoch stops the run all the same."""
+    """A cache is built without it, and lists it. For a scene that a cache holds but cannot give, training takes another one,
+    always the same, and validation leaves it out; both are counted and named. More than 1 % of an epoch stops the run all the
+    same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,9 @@ class DataConfig:
 
     features: Path | None = None
     """One finished feature cache to use as it is, without looking at ``source``; only its layouts must fit the planner."""
+
+    image_quality: int | None = None
+    """Keep camera pictures as JPEGs of this quality (1 to 100); the cache then states what that changed. None loses nothing."""
 
     max_scenes: int | None = None
     """Use at most this many scenes, evenly spread over the source."""
@@ -75,6 +79,8 @@ class DataConfig:
             raise InputError(
                 f"DataConfig: batch_size and max_scenes must be positive, got {self.batch_size}, {self.max_scenes}."
             )
+        if self.image_quality is not None and not 1 <= self.image_quality <= 100:
+            raise InputError(f"DataConfig.image_quality is a JPEG quality from 1 to 100, got {self.image_quality}.")
         if not 0.0 <= self.validation_fraction <= 1.0:
             raise InputError(f"DataConfig.validation_fraction must lie in [0, 1], got {self.validation_fraction}.")
         if self.workers < 0:

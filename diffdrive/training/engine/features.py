@@ -14,6 +14,7 @@ from diffdrive.training.cache import CacheSpec, FeatureCache, open_or_build
 from diffdrive.training.cache.crews import Crew
 from diffdrive.training.config import OnBadScene, TrainingConfig
 from diffdrive.training.scene_sources import open_source, source_identity
+from diffdrive.training.split import read_log_lists
 
 
 def open_cache(
@@ -29,6 +30,8 @@ def open_cache(
     features end the build, or are left out and named where ``data.on_bad_scene`` says skip.
     """
     planner = planner_config(config.preset, config.planner)
+    if config.data.log_lists is not None:
+        read_log_lists(config.data.log_lists)  # now, not after hours of building
     if config.data.features is not None:
         return _finished_cache(config.data.features, planner)
     source = open_source(config.data.source)
@@ -36,7 +39,13 @@ def open_cache(
     if config.data.max_scenes is not None and config.data.max_scenes < len(tokens):
         tokens = tuple(tokens[i] for i in np.linspace(0, len(tokens) - 1, config.data.max_scenes).astype(int))
     identity = source_identity(source, config.data.source)
-    spec = CacheSpec(inputs=planner.inputs, targets=planner.targets, source=identity, tokens=tokens)
+    spec = CacheSpec(
+        inputs=planner.inputs,
+        targets=planner.targets,
+        source=identity,
+        tokens=tokens,
+        image_quality=config.data.image_quality,
+    )
     return open_or_build(
         config.data.cache,
         spec,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from diffdrive.training.cache import FeatureCache
-from diffdrive.training.config import TrainingConfig
+from diffdrive.training.config import OnBadScene, TrainingConfig
 from diffdrive.training.engine.checkpoint_file import CheckpointFile
 from diffdrive.training.engine.checkpoints import Monitor, RunCheckpoints
 from diffdrive.training.engine.devices import plugins_of, strategy_of
@@ -15,6 +15,7 @@ from diffdrive.training.engine.pdms import ValidationPdms
 from diffdrive.training.engine.plan_pictures import PlanPictures
 from diffdrive.training.engine.run_folder import RunFolder
 from diffdrive.training.lightning import pl
+from diffdrive.training.loading import BadSceneReport
 from diffdrive.training.split import Split
 
 
@@ -32,6 +33,8 @@ def trainer_of(
         ask_every_steps=config.recording.log_every_steps,
     )
     callbacks: list[pl.Callback] = []
+    if config.data.on_bad_scene is OnBadScene.SKIP:
+        callbacks.append(BadSceneReport(config.folder))
     if has_validation and config.validation.pdms_scenes:
         callbacks.append(ValidationPdms(config, cache, split.validation))
     if has_validation and config.validation.plan_images:

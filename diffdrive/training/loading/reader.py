@@ -6,6 +6,7 @@ What is read for a row depends on the cache, the rows of the split and the seed,
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,13 @@ class SceneReader:
         """``rows`` [N] may stand in for a bad one, drawn with ``seed``; None leaves bad rows out instead."""
         self.cache, self.rows, self.policy, self.seed = cache, rows, policy, seed
         self._stand_ins: dict[int, int | None] = {}
+
+    def batch(self, rows: Sequence[int] | np.ndarray) -> PackedBatch:
+        """As ``FeatureCache.batch``, with stand-ins. Raises ``InputError`` for what cannot be read."""
+        read = self[np.asarray(rows)]
+        if read.batch is None:
+            raise InputError(read.error or f"None of the rows {list(rows)} can be read.")
+        return read.batch
 
     def __getitem__(self, rows: np.ndarray) -> ReadBatch:
         """The batch of ``rows``. Does not raise for what the cache cannot read: see ``ReadBatch.error``."""

@@ -49,12 +49,15 @@ def test_the_run_stops_and_names_the_scene(tiny_cache: FeatureCache, workers: in
         next(batches)
     with pytest.raises(InputError, match=r"Scene 'scene-011' cannot be read: the bytes of row 11 are damaged\..*on_bad_scene"):
         next(batches)
+    with pytest.raises(InputError, match="Scene 'scene-011' cannot be read"):
+        SceneReader(cache, np.arange(12), OnBadScene.STOP, seed=0).batch([0, BAD])
 
 
 def test_a_row_has_one_stand_in_whoever_reads_it(tiny_cache: FeatureCache) -> None:
     cache, order = DamagedCache(tiny_cache.folder, BAD), BatchOrder(rows=ROWS, batch_size=2, seed=0)
     alone = SceneReader(cache, ROWS, OnBadScene.SKIP, seed=order.seed)[np.array([BAD])].batch
     assert alone is not None
+    assert same(SceneReader(cache, ROWS, OnBadScene.SKIP, seed=order.seed).batch([BAD]), alone)
     (other,) = (row for row in range(11) if same(alone, cache.batch([row])))
     expected = [cache.batch(np.where(rows == BAD, other, rows)) for rows in order.batches(0)]
     for workers in (0, 1, 2):

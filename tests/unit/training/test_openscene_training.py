@@ -14,7 +14,7 @@ from navsim_data import change_log, copy_without_sensors, token
 from diffdrive.contracts import InputError
 from diffdrive.features.targets import build_targets
 from diffdrive.sources import OpenSceneLogSource
-from diffdrive.training.config import DataConfig, SourceConfig, SourceKind, TrainingConfig, load_training_config
+from diffdrive.training.config import DataConfig, SourceConfig, SourceKind, SplitBy, TrainingConfig, load_training_config
 from diffdrive.training.fit import open_cache
 from diffdrive.training.scene_sources import open_source, source_identity
 
@@ -68,6 +68,8 @@ def test_features_are_cached(config: SourceConfig, tmp_path: Path) -> None:
 
 def test_the_recipe_reads_navsim_s_own_files() -> None:
     path = Path(__file__).resolve().parents[3] / "configs/training/base_navsim_recipe.yaml"
-    source = load_training_config(path).data.source
+    data = load_training_config(path).data
+    assert (data.split_by, data.log_lists is not None) == (SplitBy.LOG, True), "the devkit's split of logs"
+    source = data.source
     assert source.kind is SourceKind.OPENSCENE
     assert source.scene_filter is not None

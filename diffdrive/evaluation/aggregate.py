@@ -26,6 +26,7 @@ class Summary:
     fde_mean_m: float
     fde_median_m: float
     min_ade_mean_m: float
+    diversity_mean: float
     num_proposals: int
     """The largest number of proposals a scene was answered with."""
 
@@ -102,6 +103,7 @@ def _summary(candidate: str, group: str, results: Sequence[SceneResult]) -> Summ
         fde_mean_m=float(fde.mean()),
         fde_median_m=float(np.median(fde)),
         min_ade_mean_m=float(np.mean([result.min_ade_m for result in results])),
+        diversity_mean=float(np.mean([result.diversity for result in results])),
         num_proposals=max(result.num_proposals for result in results),
         num_misses=sum(result.is_miss for result in results),
         num_fallbacks=sum(not result.is_planned for result in results),

@@ -10,6 +10,7 @@ import numpy as np
 
 from diffdrive.contracts import InputError
 from diffdrive.evaluation.displacement import MISS_M, displacements
+from diffdrive.evaluation.diversity import mode_diversity
 from diffdrive.runtime import Plan, PlanTiming
 from diffdrive.scene import DrivingCommand, Modality, Observation, Scene, SceneSource, Trajectory
 
@@ -38,6 +39,9 @@ class SceneResult:
 
     best_of_ade_m: tuple[float, ...]
     """Entry k - 1 is the smallest ADE among the k proposals with the highest scores; one entry for one trajectory."""
+
+    diversity: float = 0.0
+    """How different the proposals are (``mode_diversity``), 0 .. 1; 0 of one trajectory."""
 
     is_planned: bool
     """False where the planner answered with its fallback."""
@@ -139,6 +143,7 @@ def measure(scene: Scene, candidate: Candidate, *, clock: Callable[[], float] = 
         interval_s=trajectory.interval_s,
         displacement_m=tuple(float(value) for value in displacements(trajectory.poses, driven)),
         best_of_ade_m=tuple(float(value) for value in best_of),
+        diversity=float(mode_diversity(ranked[None])[0]) if len(ranked) > 1 else 0.0,
         is_planned=answer.status.is_planned if isinstance(answer, Plan) else True,
         timing=answer.timing if isinstance(answer, Plan) else PlanTiming(total_s=elapsed),
     )

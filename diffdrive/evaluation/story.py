@@ -25,12 +25,14 @@ Colours = Mapping[str, str]
 
 def results_table(evaluation: Evaluation, baseline: str, *, highlight: str | None = None, seed: int = 0) -> Table:
     """The main result: one row per candidate, with the paired difference in ADE to ``baseline`` and its 95 % interval."""
-    columns = ("planner", "ADE", "median", "FDE", "median", "minADE", f"FDE > {MISS_M:g} m", f"ADE vs {baseline}")
+    scores = ("ADE", "median", "FDE", "median", "minADE", "diversity")
+    columns = ("planner", *scores, f"FDE > {MISS_M:g} m", f"ADE vs {baseline}")
     summaries = summarise(evaluation)
     rows = [(*_cells(summary), _difference(evaluation, summary.candidate, baseline, seed)) for summary in summaries]
     caption = (
         "Displacements in metres, means and medians over scenes. ADE: chosen trajectory, mean over its poses. FDE: its last "
-        "pose. minADE: the closest of all proposals (@ their number), which needs the answer to be chosen. The last column is "
+        "pose. minADE: the closest of all proposals (@ their number), which needs the answer to be chosen. Diversity: how "
+        "little the proposals cover the same ground (0 .. 1). The last column is "
         f"the mean paired difference with its 95 % bootstrap interval over {drawn(evaluation)} (seeded); negative is closer."
     )
     names = [summary.candidate for summary in summaries]
@@ -47,7 +49,7 @@ def _cells(summary: Summary) -> tuple[str, ...]:
     numbers = (summary.ade_mean_m, summary.ade_median_m, summary.fde_mean_m, summary.fde_median_m)
     closest = f"{summary.min_ade_mean_m:.2f} @{summary.num_proposals}"
     misses = f"{summary.num_misses} of {summary.num_scenes}"
-    return (name, *(f"{number:.2f}" for number in numbers), closest, misses)
+    return (name, *(f"{number:.2f}" for number in numbers), closest, f"{summary.diversity_mean:.2f}", misses)
 
 
 def _difference(evaluation: Evaluation, candidate: str, baseline: str, seed: int) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from diffdrive.contracts import InputError
-from diffdrive.evaluation import Candidate, evaluate, measure
+from diffdrive.evaluation import Candidate, evaluate, measure, summarise
 from diffdrive.evaluation.displacement import displacements
+from diffdrive.evaluation.story import results_table
 from diffdrive.runtime import Plan, PlanStatus, PlanTiming
 from diffdrive.scene import Agents, DrivingCommand, EgoState, Future, Modality, Observation, Scene, Trajectory
 
@@ -153,3 +154,14 @@ def test_what_cannot_be_evaluated_is_refused() -> None:
 
 def test_displacements_keep_leading_axes() -> None:
     assert displacements(np.zeros((20, 8, 3)), np.full((8, 3), [3.0, 4.0, 9.0])).tolist() == [[5.0] * 8] * 20
+
+
+def test_an_evaluation_says_how_different_proposals_are() -> None:
+    proposals = np.stack([straight(5.0, aside=aside).poses for aside in (0.0, 30.0, 60.0, 90.0)])
+    plan = Plan(trajectory=Trajectory(proposals[0]), proposals=proposals, scores=np.ones(4) / 4, status=PlanStatus.PLANNED)
+    candidates = [Candidate("several", lambda _: plan), Candidate("one", lambda _: plan.trajectory)]
+    evaluation = evaluate(SmallSource(), candidates)
+    assert [summary.diversity_mean for summary in summarise(evaluation)] == [pytest.approx(0.75), 0.0]
+    table = results_table(evaluation, "one")
+    column = table.columns.index("diversity")
+    assert [row[column] for row in table.rows] == ["0.75", "0.00"]

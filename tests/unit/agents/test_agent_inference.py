@@ -11,6 +11,8 @@ import pytest
 import torch
 from diffdrive_agents.inference import InferenceOptions, NotPlannedError, ScenePlanner, name_of
 from diffdrive_agents.observation import observation_of
+from scrambled_planner import scrambled
+from tiny_variants import tiny_variant
 
 from diffdrive.contracts import InputError
 from diffdrive.features.inputs import build_inputs
@@ -44,6 +46,15 @@ def test_the_seed_and_the_jumps_matter(tiny_network: PlannerModel) -> None:
         for each in (options(), InferenceOptions(device="cpu", seed=1), options(jumps="ddim"), options(noise="zero"))
     ]
     assert all(not np.array_equal(plans[i], plans[j]) for i in range(4) for j in range(i))
+
+
+@pytest.mark.parametrize("name", ["regression", "vanilla", "truncated", "features handed on"])
+def test_every_kind_of_network_plans_with_its_own_jumps(name: str) -> None:
+    network = scrambled(tiny_variant(name))
+    plan = ScenePlanner(network, options(noise="zero")).plan(OBSERVATION)
+    inputs = build_inputs(OBSERVATION, network.config.inputs)
+    expected = network(inputs, torch.zeros(1, *network.config.noise_shape))
+    np.testing.assert_allclose(plan.proposals, expected.poses[0].numpy(), atol=5e-4)
 
 
 def test_torch_noise_follows_the_order_of_scenes(tiny_network: PlannerModel) -> None:

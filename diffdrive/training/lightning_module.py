@@ -6,7 +6,6 @@ batch --augment--> inputs, targets --denoise--> losses --note--> backward --norm
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -22,11 +21,21 @@ from diffdrive.training.augmentation import augment
 from diffdrive.training.cache import PackedBatch
 from diffdrive.training.compilation import compile_network
 from diffdrive.training.config import TrainingConfig
+from diffdrive.training.displacements import displacements
 from diffdrive.training.initial import new_network
 from diffdrive.training.lightning import pl
 from diffdrive.training.objectives import denoising_losses, planner_losses
-from diffdrive.training.optim import LearningRate, WeightAverage, build_optimizer, clip_gradient, gradient_norm, set_rate
+from diffdrive.training.optim import (
+    LearningRate,
+    WeightAverage,
+    build_optimizer,
+    clip_gradient,
+    gradient_norm,
+    parameter_groups,
+    set_rate,
+)
 from diffdrive.training.randomness import BatchPlace, Stream, batch_seed, draw_noise
+from diffdrive.training.run_clock import RunClock
 from diffdrive.training.step_guard import StepGuard
 
 
@@ -45,8 +54,7 @@ class PlannerLightningModule(pl.LightningModule):
         decay = config.optimizer.ema_decay
         self.average = None if decay is None else WeightAverage(self.model, decay)
         self.guard = StepGuard(self.model, config.optimizer, self._tokens_of)
-        self._started_s = time.monotonic()
-        self._earlier_s = 0.0
+        self.clock = RunClock()
 
     def forward(self, inputs: PlannerInputs, noise: Tensor) -> Proposals:
         """Plan."""
@@ -60,7 +68,7 @@ class PlannerLightningModule(pl.LightningModule):
         return build_optimizer(self.model, self.optimizer_config, fused=self.config.precision != "16-mixed")
 
     def on_fit_start(self) -> None:
-        self._started_s = time.monotonic()
+        self.clock.start()
         if self.average is not None:
             self.average.to(self.device)
         if self.config.compile:
@@ -131,18 +139,10 @@ class PlannerLightningModule(pl.LightningModule):
         noise, _ = self._draw(Stream.VALIDATION, place, len(batch))
         inputs, targets = batch.inputs(self.planner.inputs), batch.targets()
         proposals = self.model(inputs, noise)
-        distances = (proposals.poses[..., :2] - targets.trajectory[:, None, :, :2]).norm(dim=-1)  # [B, M, T]
-        rows = torch.arange(len(batch), device=distances.device)
-        chosen = distances[rows, proposals.logits.argmax(dim=1)]
         # Proposals and SceneFeatures both carry the agents and BEV logits that the losses read.
         seen = cast(SceneFeatures, proposals)
         losses = planner_losses(proposals.passes[0], seen, targets, self.model.matched_anchors, self.config.weights)
-        metrics = {
-            "ade": chosen.mean(),
-            "fde": chosen[:, -1].mean(),
-            "min_ade": distances.mean(dim=2).amin(dim=1).mean(),
-            "loss": losses.total,
-        }
+        metrics = {**displacements(proposals, targets.trajectory), "loss": losses.total}
         for name, value in metrics.items():
             self.log(f"val/{name}", value, prog_bar=name in ("ade", "min_ade"), batch_size=len(batch), sync_dist=True)
 
@@ -152,7 +152,7 @@ class PlannerLightningModule(pl.LightningModule):
         checkpoint["diffdrive"] = {
             "planner": to_mapping(self.planner),
             "average": None if self.average is None else self.average.to_dict(),
-            "elapsed_s": self._elapsed_s(),
+            "elapsed_s": self.clock.elapsed_s,
             "skipped_steps": self.guard.num_skipped,
         }
 
@@ -169,8 +169,19 @@ class PlannerLightningModule(pl.LightningModule):
             raise InputError("The checkpoint was trained with another optimizer.ema_decay. Resume with its config.yaml.")
         if self.average is not None:
             self.average.load_dict(saved["average"])
-        self._earlier_s = float(saved["elapsed_s"])
-        self.guard.num_skipped = int(saved.get("skipped_steps", 0))
+        self._check_groups(checkpoint)
+        self.clock.start(earlier_s=float(saved["elapsed_s"]))
+        # The best checkpoint is loaded at the end of a run that may have left out more since.
+        self.guard.num_skipped = max(self.guard.num_skipped, int(saved.get("skipped_steps", 0)))
+
+    def _check_groups(self, checkpoint: dict[str, Any]) -> None:
+        ours = [len(group.parameters) for group in parameter_groups(self.model, self.optimizer_config)]
+        for saved in checkpoint.get("optimizer_states", []):
+            if [len(group["params"]) for group in saved["param_groups"]] != ours:
+                raise InputError(
+                    "The checkpoint's optimiser groups its parameters otherwise: optimizer.lr_multipliers or decay_all differ. "
+                    "Resume with its config.yaml, or begin anew from its export with initial.checkpoint."
+                )
 
     # Randomness and time
 
@@ -195,12 +206,9 @@ class PlannerLightningModule(pl.LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         return [] if data is None else data.training_tokens(step, micro)
 
-    def _elapsed_s(self) -> float:
-        return self._earlier_s + time.monotonic() - self._started_s
-
     def _elapsed_fraction(self) -> float:
         if not self.config.optimizer.anneal_by_time or self.config.max_minutes is None:
             return 0.0
-        fraction = self._elapsed_s() / (60.0 * self.config.max_minutes)
+        fraction = self.clock.elapsed_s / (60.0 * self.config.max_minutes)
         # Every process must take the same step, so the first one's clock counts.
         return float(self.trainer.strategy.broadcast(fraction))

@@ -53,7 +53,7 @@ def export(
         blind = fit_ego_status_mlp(data.cache, data.split, training=EgoStatusMLPTraining(seed=config.seed))
         blind.model.save(folder.export)
         metrics = metrics | {"ego_status_mlp_ade": blind.ade, "ego_status_mlp_fde": blind.fde}
-    steps = {"steps": int(module.global_step), "epochs": int(module.current_epoch)}
+    steps = {"steps": int(module.global_step), "epochs": int(module.current_epoch), "skipped_steps": module.guard.num_skipped}
     written = {"data.json": _recipe(config, data), "metrics.json": {"validation": metrics, **steps}}
     for name, content in written.items():
         with written_aside(folder.export / name) as aside:

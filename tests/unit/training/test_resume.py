@@ -89,3 +89,6 @@ def test_a_checkpoint_of_another_network_is_refused(
     without = dataclasses.replace(tiny_config, optimizer=OptimizerConfig(ema_decay=None))
     with pytest.raises(InputError, match="ema_decay"):
         train(without, tiny_cache, 2, resume=part)
+    grouped = dataclasses.replace(tiny_config.optimizer, lr_multipliers={"backbone": 0.5})
+    with pytest.raises(InputError, match="lr_multipliers or decay_all differ"):
+        train(dataclasses.replace(tiny_config, optimizer=grouped), tiny_cache, 2, resume=part)

@@ -13,7 +13,7 @@ from diffdrive.training.cache.index import CacheIndex, ImageError
 from diffdrive.training.cache.packed import PackedBatch
 from diffdrive.training.cache.samples import batch_of
 from diffdrive.training.cache.shard_reader import ShardReader
-from diffdrive.training.cache.shards import SHARD_SCENES, SMALL_COLUMNS, read_column, shard_file
+from diffdrive.training.cache.shards import SHARD_SCENES, SMALL_COLUMNS, file_size, read_column, shard_file
 from diffdrive.training.cache.spec import CacheSpec
 
 
@@ -83,9 +83,9 @@ class FeatureCache:
         """Look for every file, reading none. Raises ``InputError`` where one is missing or cut short."""
         for shard, expected in enumerate(self._shard_bytes):
             file = shard_file(self.folder, shard)
-            found = file.stat().st_size if file.is_file() else None
+            found = file_size(file)
             if found != expected:
-                what = "is missing" if found is None else f"has {found} bytes instead of {expected}"
+                what = f"has {found} bytes instead of {expected}" if file.exists() else "is missing"
                 first = self.asked.tokens[shard * SHARD_SCENES]
                 raise InputError(
                     f"File '{file}' of the feature cache {what}; scene '{first}' is in it. Delete the folder and build again."

@@ -65,8 +65,15 @@ def open_samples(folder: Path, *, writable: bool = False) -> Array[Any]:
         return zarr.open_array(folder / _SAMPLES, mode="r+" if writable else "r")
 
 
-def write_shard(samples: Array[Any], shard: int, rows: Sequence[Blobs | None]) -> None:
+def file_size(file: Path) -> int:
+    """In bytes; 0 where there is none, as for a file of which every scene was left out."""
+    return file.stat().st_size if file.is_file() else 0
+
+
+def write_shard(samples: Array[Any], folder: Path, shard: int, rows: Sequence[Blobs | None]) -> None:
     """All scenes of one file; None leaves a row empty. Raises ``OSError``, and then leaves nothing behind."""
+    # Zarr would read a last file that is there already, and may be damaged, to fill it up.
+    shard_file(folder, shard).unlink(missing_ok=True)
     content = np.full((len(rows), SLOTS), b"", dtype=object)
     for row, blobs in enumerate(rows):
         if blobs is not None:

@@ -16,7 +16,7 @@ from diffdrive.contracts import InputError
 from diffdrive.files import written_aside
 from diffdrive.scene import SceneSource
 from diffdrive.training.cache.samples import Sample, sample_of
-from diffdrive.training.cache.shards import SHARD_SCENES, open_samples, shard_file, write_shard
+from diffdrive.training.cache.shards import SHARD_SCENES, file_size, open_samples, shard_file, write_shard
 from diffdrive.training.cache.spec import CacheSpec
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class Worker:
             return Report(num_scenes=len(samples), num_built=len(built), num_bytes=size)
         if self._samples is None:
             self._samples = open_samples(self.job.folder, writable=True)
-        write_shard(self._samples, task.shard, [sample.blobs if sample is not None else None for sample in samples])
+        blobs = [sample.blobs if sample is not None else None for sample in samples]
+        write_shard(self._samples, self.job.folder, task.shard, blobs)
         done = _finished(self.job.folder, task.shard, samples, skipped, self.job.spec)
         done.write(self.job.folder)
         return Report(num_scenes=len(samples), num_built=len(built), num_bytes=done.num_bytes)
@@ -131,7 +132,7 @@ class FinishedShard:
         try:
             with np.load(note) as arrays:
                 found = cls(**json.loads(arrays["about"].item()), status=arrays["status"], trajectory=arrays["trajectory"])
-            return found if file.stat().st_size == found.num_bytes else None
+            return found if file_size(file) == found.num_bytes else None
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -146,7 +147,7 @@ def _finished(
     built = [sample for sample in samples if sample is not None]
     return FinishedShard(
         shard=shard,
-        num_bytes=shard_file(folder, shard).stat().st_size if built else 0,
+        num_bytes=file_size(shard_file(folder, shard)),
         skipped=skipped,
         locations=[sample.location for sample in built],
         log_names=[sample.log_name for sample in built],

@@ -22,8 +22,8 @@ def folder(tmp_path: Path) -> Path:
     scenes[EMPTY] = None
     create_samples(tmp_path, NUM_SCENES)
     array = open_samples(tmp_path, writable=True)
-    write_shard(array, 0, scenes[:SHARD_SCENES])
-    write_shard(array, 1, scenes[SHARD_SCENES:])
+    write_shard(array, tmp_path, 0, scenes[:SHARD_SCENES])
+    write_shard(array, tmp_path, 1, scenes[SHARD_SCENES:])
     return tmp_path
 
 

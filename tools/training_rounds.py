@@ -56,7 +56,8 @@ class Rounds:
 
 
 class RoundsData(PlannerDataModule):
-    """The training data of a measurement; writes ``rank-<rank>.json`` with windows of samples a second."""
+    """The training data of a measurement; writes ``rank-<rank>.json``, where each window is [samples a second, milliseconds of
+    this process's CPU time for a sample]: busy neighbours change the second far less than the first."""
 
     def __init__(self, cache: FeatureCache, config: DataConfig, plan: Rounds, results: Path) -> None:
         super().__init__(cache, config, seed=0)
@@ -84,33 +85,35 @@ class _Turns:
 
     def __iter__(self) -> Iterator[PackedBatch]:
         plan = self.plan
-        found: dict[str, list[float]] = {name: [] for name in ("step", "together", *(f"loader {n}" for n in self.loaders))}
+        found: dict[str, list[tuple[float, float]]] = {
+            name: [] for name in ("step", "together", *(f"loader {n}" for n in self.loaders))
+        }
         streams = {number: iter(loader) for number, loader in self.loaders.items()}
         feeding = streams[plan.workers[-1]]
         kept = next(feeding)
         for _ in range(plan.rounds):
             for number, stream in streams.items():
-                skipped = plan.warm_up + AHEAD * number
-                found[f"loader {number}"].append(self._rate(islice(stream, skipped), islice(stream, plan.batches)))
+                for _ in islice(stream, plan.warm_up + AHEAD * number):
+                    pass
+                start = self._now()
+                samples = sum(len(batch) for batch in islice(stream, plan.batches))
+                found[f"loader {number}"].append(self._speed(samples, start))
             for name, source in (("step", iter(lambda: kept, None)), ("together", feeding)):
                 yield from islice(source, plan.settling)
                 start = self._now()
                 yield from islice(source, plan.batches)
-                found[name].append(plan.batches * len(kept) / (self._now() - start))
+                found[name].append(self._speed(plan.batches * len(kept), start))
         self.path.write_text(json.dumps(found))
         yield kept
 
-    def _rate(self, skipped: Iterator[PackedBatch], timed: Iterator[PackedBatch]) -> float:
-        for _ in skipped:
-            pass
-        start = time.perf_counter()
-        samples = sum(len(batch) for batch in timed)
-        return samples / (time.perf_counter() - start)
-
-    def _now(self) -> float:
+    def _now(self) -> tuple[float, float]:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return time.perf_counter(), time.process_time()
+
+    def _speed(self, samples: int, start: tuple[float, float]) -> tuple[float, float]:
+        wall_s, cpu_s = (now - then for now, then in zip(self._now(), start, strict=True))
+        return samples / wall_s, 1e3 * cpu_s / samples
 
 
 class _Threads(pl.Callback):
@@ -123,7 +126,7 @@ class _Threads(pl.Callback):
 
 
 def measure(config: TrainingConfig, cache: FeatureCache, anchors: Path, plan: Rounds, results: Path) -> list[dict[str, Any]]:
-    """The windows of every process, in samples a second that this process got."""
+    """The windows of every process, as ``RoundsData`` writes them."""
     planner = planner_config(config.preset, config.planner)
     points = torch.from_numpy(AnchorSet.load(anchors).points.copy())
     data = DataConfig(batch_size=config.data.batch_size, validation_fraction=0.0)

@@ -73,11 +73,8 @@ class SceneReader:
 
     def _settle(self, bad: dict[int, str], error: InputError) -> None:
         if self.policy is OnBadScene.STOP:
-            row, reason = next(iter(bad.items()))
-            raise InputError(
-                f"Scene '{self.cache.spec.tokens[row]}' cannot be read: {reason} "
-                "To train without such scenes, set data.on_bad_scene to skip."
-            ) from error
+            reason = next(iter(bad.values()))  # names the scene
+            raise InputError(f"{reason} To train without such scenes, set data.on_bad_scene to skip.") from error
         for row in bad:
             self._stand_ins[row] = None if self.seed is None else self._stand_in(row, self.seed)
 

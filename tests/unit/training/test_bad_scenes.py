@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 from diffdrive.contracts import InputError
 from diffdrive.training.cache import FeatureCache, PackedBatch
+from diffdrive.training.cache.shards import shard_file
 from diffdrive.training.config import TrainingConfig
 from diffdrive.training.config.data import OnBadScene
 from diffdrive.training.data_module import PlannerDataModule
@@ -32,7 +34,7 @@ class DamagedCache(FeatureCache):
 
     def batch(self, rows: Sequence[int] | np.ndarray) -> PackedBatch:
         if damaged := self.bad & {int(row) for row in rows}:
-            raise InputError(f"the bytes of row {min(damaged)} are damaged.")
+            raise InputError(f"Scene '{self.spec.tokens[min(damaged)]}' cannot be read: damaged.")
         return super().batch(rows)
 
 
@@ -47,10 +49,24 @@ def test_the_run_stops_and_names_the_scene(tiny_cache: FeatureCache, workers: in
     batches = iter(BatchLoader(cache, order, workers=workers))
     for _ in range(place):
         next(batches)
-    with pytest.raises(InputError, match=r"Scene 'scene-011' cannot be read: the bytes of row 11 are damaged\..*on_bad_scene"):
+    with pytest.raises(InputError, match=r"Scene 'scene-011' cannot be read: damaged\. .*on_bad_scene"):
         next(batches)
     with pytest.raises(InputError, match="Scene 'scene-011' cannot be read"):
         SceneReader(cache, np.arange(12), OnBadScene.STOP, seed=0).batch([0, BAD])
+
+
+def test_a_flipped_bit_in_a_file_of_the_cache_is_a_bad_scene(tiny_cache: FeatureCache, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_cache.folder, folder)
+    file = shard_file(folder, 0)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+    cache, order = FeatureCache(folder), BatchOrder(rows=np.arange(12), batch_size=12)
+    with pytest.raises(InputError, match=rf"Scene 'scene-0\d\d' cannot be read: '{file}' is damaged .*on_bad_scene"):
+        list(BatchLoader(cache, order))
+    with pytest.raises(InputError, match=r"1 of the epoch's 12 scenes cannot be read, more than 1%"):
+        list(BatchLoader(cache, order, on_bad_scene=OnBadScene.SKIP))
 
 
 def test_a_row_has_one_stand_in_whoever_reads_it(tiny_cache: FeatureCache) -> None:

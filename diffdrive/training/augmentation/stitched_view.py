@@ -125,11 +125,10 @@ class _Cameras:
         across = into @ rays
         way = (into @ (place - self.position[:, source])[..., None])[..., None]
         x, y, z = (_plane(across[:, k], column, row).addcmul_(nearness, way[:, k]) for k in range(3))
-        inside = z > _NEAREST
-        z = z.clamp_(min=_NEAREST).reciprocal_()
+        z = z.clamp_(min=_NEAREST).reciprocal_()  # what lies behind lands far outside
         x, y = x.mul_(z), y.mul_(z)
         begin, end = self.edges[source], self.edges[source + 1]
-        inside &= (x >= begin) & (x <= end) & (y >= 0) & (y <= self.height)
+        inside = (x >= begin) & (x <= end) & (y >= 0) & (y <= self.height)
         # Samples at whole pixels from the border on, so that bilinear ones never mix two cameras.
         return x.clamp_(begin + 0.5, end - 0.5), y.clamp_(0.0, self.height), inside
 

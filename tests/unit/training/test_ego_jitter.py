@@ -88,6 +88,8 @@ def test_headings_are_wrapped_and_boxes_that_leave_are_not_real() -> None:
     labels = torch.tensor([[True] * 3 + [False] * 9])
     one = replace(packed_noise(1, INPUTS, TARGETS), agent_states=states, agent_labels=labels)
     made = jittered(one, change_to(0.0, -0.3, 5.0))
+    back = jittered(made, change_to(0.0, 0.0, -5.0))
+    assert back.agent_states[0, 0, 2] == pytest.approx(math.radians(-178), abs=1e-6)
     assert made.agent_labels.sum() == 2
     assert made.agent_states[0, 0, 2] == pytest.approx(math.radians(177), abs=1e-6)
     assert (made.agent_states[0, 1, :2].abs() <= 32).all() and (made.agent_states[0, 2:] == 0).all()
@@ -135,8 +137,9 @@ def test_where_an_agent_stands_moves_with_the_picture(rig: tuple) -> None:
             before, after = stitched_point((*point, 0.0), INPUTS, rig), stitched_point((*moved, 0.0), INPUTS, rig)
             if before is None or after is None or min(before[1], after[1], 96 - before[1], 96 - after[1]) < 4:
                 continue
-            made = seen_from(marked(before), rig_tensor(rig), change_to(*frame))[0][0]
-            assert centre_of(made) == pytest.approx(after, abs=0.5), (frame, point)
+            made, seen = seen_from(marked(before), rig_tensor(rig), change_to(*frame))
+            assert centre_of(made[0]) == pytest.approx(after, abs=0.5), (frame, point)
+            assert seen[0, int(after[1]), int(after[0])]
             found += 1
     assert found > 20
 
@@ -150,6 +153,32 @@ def test_buildings_move_with_the_picture_but_for_their_depth(point: tuple[float,
     made = seen_from(marked(before), rig_tensor(), change_to(*frame))[0][0]
     assert centre_of(made) == pytest.approx(after, abs=0.8)
     assert abs(after[0] - before[0]) > 8
+
+
+def test_a_turn_leads_from_one_camera_into_the_next() -> None:
+    side = int(17 / 64 * 384)
+    for point, degrees in (((19.0, 10.2), -7.0), ((19.0, -10.2), 7.0), ((17.6, 12.5), 7.0), ((17.6, -12.5), -7.0)):
+        before = stitched_point((*point, 0.0), INPUTS)
+        after = stitched_point((*to_local(np.array(point), pose_of((0.0, 0.0, degrees))), 0.0), INPUTS)
+        assert before is not None and after is not None
+        assert (side < before[0] < 384 - side) is not (side < after[0] < 384 - side), "it is in another image now"
+        made, seen = seen_from(marked(before), rig_tensor(), change_to(0.0, 0.0, degrees))
+        # The mark itself is painted over the seam, so its peak tells more than its centre.
+        row, column = divmod(int(made[0, ..., 0].argmax()), 384)
+        assert (column + 0.5, row + 0.5) == pytest.approx(after, abs=1.0)
+        assert seen[0, int(after[1]), int(after[0])]
+
+
+def test_cameras_are_never_blended() -> None:
+    images = torch.zeros(1, 96, 384, 3, dtype=torch.uint8)
+    images[:, :, 102:282] = 200
+    for frame in FRAMES:
+        made, seen = seen_from(images, rig_tensor(), change_to(*frame))
+        assert set(made[seen].unique().tolist()) == {0, 200}
+
+
+def test_nothing_is_seen_by_looking_back() -> None:
+    assert not seen_from(BATCH.camera[:1], BATCH.rig[:1], change_to(0.0, 0.0, 180.0))[1].any()
 
 
 def test_a_mirrored_rig_sees_the_mirrored_world() -> None:

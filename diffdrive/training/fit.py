@@ -83,6 +83,8 @@ def _finish(
     metrics: dict[str, float] = {}
     if len(data.split.validation):
         take_checkpoint(module, folder)
+        # What the best weights reach is not another step of the run.
+        trainer.loggers = []
         metrics = _validate(trainer, module, data)
     if config.decoder_stage.is_used:
         _train_decoder(config, trainer, module, data)

@@ -28,7 +28,7 @@ def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "") -
     panels = _panels(curves)
     columns = min(_COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    figure = new_figure(_PANEL_IN[0] * columns, _PANEL_IN[1] * rows + (0.3 if title else 0.05))
+    figure = new_figure(_PANEL_IN[0] * columns, _PANEL_IN[1] * rows + 0.3)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -43,15 +43,16 @@ def draw_training_curves(curves: Mapping[str, np.ndarray], *, title: str = "") -
             marks: palette.Look = {"marker": "o", "markersize": 2.5} if len(curve) < 25 else {}
             axes.plot(*curve.T, color=colour, linestyle=dash, linewidth=1.2, gid=f"{stage}/{quantity}", **marks)
         axes.margins(x=0.02)
+        axes.yaxis.get_offset_text().set_fontsize(palette.SMALL_TEXT_PT)
     used = [stage for stage in _STAGES if any(stage in stages for stages in panels.values())]
     names = {"train": "training", "val": "validation"}
     handles = [Line2D([], [], color=_STAGES[s][0], linestyle=_STAGES[s][1], linewidth=1.2, label=names[s]) for s in used]
-    legend(grid.flat[0], handles, loc="upper right")
     height = figure.get_size_inches()[1]
+    legend(figure, handles, loc="upper right", ncols=len(handles), bbox_to_anchor=(0.99, 1 - 0.08 / height))
     if title:
         figure.text(0.01, 1 - 0.08 / height, title, fontsize=palette.TITLE_PT, va="top", color=palette.INK)
     space: palette.Look = {"left": 0.16 / columns, "right": 1 - 0.04 / columns, "bottom": 0.38 / height}
-    figure.subplots_adjust(**space, top=1 - (0.5 if title else 0.22) / height, wspace=0.24, hspace=0.55)
+    figure.subplots_adjust(**space, top=1 - 0.5 / height, wspace=0.24, hspace=0.55)
     return figure
 
 

@@ -94,14 +94,18 @@ class RunCheckpoints(pl.Callback):
         self._signals.remove()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """A run may end within an epoch, even within a step (``max_steps``, ``max_minutes``). Lightning counts such an epoch
-        as done; here it goes on with its next whole step when the run is resumed with more of either."""
-        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        """Within an epoch, write the state as it is between two optimiser steps.
+
+        A run may end within an epoch, even within a step (``max_steps``, ``max_minutes``): Lightning counts such an epoch as
+        done, here it goes on when the run is resumed with more of either.
+        """
+        if trainer.fit_loop.epoch_loop.batch_progress.current.completed >= trainer.num_training_batches:
             return
         loops = checkpoint["loops"]
         epochs, batches = loops["fit_loop"]["epoch_progress"], loops["fit_loop"]["epoch_loop.batch_progress"]
         for count in (epochs["total"], epochs["current"]):
             count["processed"] = count["completed"] = count["started"] - 1
+        batches["is_last_batch"] = False
         part = batches["current"]["completed"] % trainer.accumulate_grad_batches
         for count in (batches["total"], batches["current"]):
             count["completed"] -= part

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from diffdrive.scoring import PDMS
 from diffdrive.training.engine.loggers import log_picture
 from diffdrive.training.engine.run_folder import RunFolder
 from diffdrive.training.lightning import pl
 
 logger = logging.getLogger(__name__)
+
+_FIRST = ("loss", "ade", "pdms", "fde", "min_ade", *PDMS.sub_scores, "lr")
 
 
 def read_curves(logs: Iterable[Path]) -> dict[str, np.ndarray]:
@@ -34,7 +37,14 @@ def read_curves(logs: Iterable[Path]) -> dict[str, np.ndarray]:
             for name, text in row.items():
                 if text and "/" in name:
                     found.setdefault(name, {})[int(row["step"])] = float(text)
-    return {name: np.array(sorted(values.items()), dtype=np.float64) for name, values in found.items() if values}
+    curves = {name: np.array(sorted(values.items()), dtype=np.float64) for name, values in found.items() if values}
+    return {name: curves[name] for name in sorted(curves, key=_place)}
+
+
+def _place(name: str) -> tuple[int, str]:
+    """What is looked at first comes first."""
+    quantity = name.partition("/")[2]
+    return (_FIRST.index(quantity) if quantity in _FIRST else len(_FIRST), name)
 
 
 class LearningCurves(pl.Callback):

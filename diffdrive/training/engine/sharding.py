@@ -58,23 +58,6 @@ class ShardedPlannerModule(PlannerLightningModule):
 
         return [module for module in self.modules() if isinstance(module, FSDPModule)]
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimizer = super().configure_optimizers()
-        return ShardedAdamW(optimizer.param_groups, fused=bool(optimizer.defaults["fused"]))
-
-
-class ShardedAdamW(torch.optim.AdamW):
-    """AdamW on this process's pieces: the update of a weight needs no other weight. Its state stays sharded tensors.
-
-    Fused or not, torch's own works on sharded tensors too, but first reasons for minutes about a list of hundreds of them.
-    """
-
-    def _init_group(self, group: dict[str, Any], *lists: list[Any]) -> Any:
-        result = super()._init_group(group, *lists)
-        for tensors in lists:
-            tensors[:] = [local(tensor) for tensor in tensors]
-        return result
-
 
 def blocks_of(model: PlannerModel) -> list[nn.Module]:
     """What is gathered for its own forward pass alone: nine tenths of the base model. The rest is gathered at once.

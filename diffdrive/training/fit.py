@@ -63,11 +63,10 @@ def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | str | Non
     module = sort(config, planner, anchors, steps_per_epoch=steps)
     if launch_of_this_process().rank == 0:
         folder.begin(config)
-    trainer, checkpoints = trainer_of(config, folder, cache, data.split)
+    trainer = trainer_of(config, folder, cache, data.split)
     try:
         with failures_explained(folder.last):
             trainer.fit(module, datamodule=data, ckpt_path=start, weights_only=False)
-            checkpoints.save(trainer)
     except InterruptedTrainingError:
         # One process reports; the exit status of another would make Lightning kill this one.
         if trainer.is_global_zero:

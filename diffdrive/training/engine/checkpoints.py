@@ -82,6 +82,7 @@ class RunCheckpoints(pl.Callback):
             self.best_score, self._is_best = score, True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Also the last thing of a run, and of one that was cut short within the epoch.
         self.save(trainer)
         if self._is_best:
             self._keep_as_best(trainer)

@@ -19,10 +19,8 @@ from diffdrive.training.loading import BadSceneReport
 from diffdrive.training.split import Split
 
 
-def trainer_of(
-    config: TrainingConfig, folder: RunFolder, cache: FeatureCache, split: Split
-) -> tuple[pl.Trainer, RunCheckpoints]:
-    """The trainer, and its callback that saves the run."""
+def trainer_of(config: TrainingConfig, folder: RunFolder, cache: FeatureCache, split: Split) -> pl.Trainer:
+    """The trainer of one start."""
     has_validation = len(split.validation) > 0
     file = CheckpointFile()
     checkpoints = RunCheckpoints(
@@ -41,7 +39,7 @@ def trainer_of(
         callbacks.append(PlanPictures(folder, config, cache, split.validation))
     if config.progress_bar:
         callbacks.append(pl.callbacks.TQDMProgressBar(refresh_rate=5))
-    trainer = pl.Trainer(
+    return pl.Trainer(
         accelerator=config.accelerator,
         devices=config.devices,
         num_nodes=config.nodes,
@@ -64,4 +62,3 @@ def trainer_of(
         sync_batchnorm=config.sync_batchnorm,
         log_every_n_steps=config.recording.log_every_steps,
     )
-    return trainer, checkpoints

@@ -56,10 +56,34 @@ def after_step(monkeypatch: pytest.MonkeyPatch, step: int, act: Any) -> None:
     monkeypatch.setattr(PlannerLightningModule, "on_train_batch_end", watched)
 
 
-def test_a_signal_saves_and_resuming_gives_the_run_without_it(
+def killed_at_a_random_moment(config: TrainingConfig, cache: FeatureCache) -> None:
+    """Train in another process until it has saved itself, and kill it soon after."""
+    last = config.folder / "checkpoints" / "last.ckpt"
+    command = [sys.executable, str(WORKER), str(config.output), str(cache.folder)]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    try:
+        until = time.monotonic() + 200
+        while not last.is_file() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(float(np.random.default_rng().uniform(0.0, 0.4)))
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_runs_that_were_killed_or_stopped_end_as_one_that_was_not(
     tiny_config: TrainingConfig, tiny_cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(tiny_config, tiny_cache)
+    straight = RunFolder(tiny_config.folder)
+
+    recording = RecordingConfig(checkpoint_minutes=1e-4, tensorboard=False)
+    config = dataclasses.replace(tiny_config, name="killed", recording=recording)
+    killed_at_a_random_moment(config, tiny_cache)
+    fit(config, tiny_cache, resume="auto")
+    assert_same(weights(straight.last), weights(RunFolder(config.folder).last))
+
     config = dataclasses.replace(tiny_config, name="stopped")
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
@@ -68,13 +92,13 @@ def test_a_signal_saves_and_resuming_gives_the_run_without_it(
             fit(config, tiny_cache)
     assert stop.value.status == 143
     assert signal.getsignal(signal.SIGTERM) is before
-    assert torch.load(config.folder / "checkpoints" / "last.ckpt", weights_only=False)["global_step"] == 3
+    resumed = RunFolder(config.folder)
+    assert torch.load(resumed.last, weights_only=False)["global_step"] == 3
     fit(config, tiny_cache, resume="auto")
-    straight, resumed = (RunFolder(c.folder) for c in (tiny_config, config))
     assert_same(weights(straight.last), weights(resumed.last))
     assert_same(weights(straight.best), weights(resumed.best))
-    one, two = (read_curves(folder.logs) for folder in (straight, resumed))
     assert len(resumed.logs) == 2
+    one, two = (read_curves(folder.logs) for folder in (straight, resumed))
     np.testing.assert_array_equal(one["val/ade"], two["val/ade"])
     assert straight.curves.read_bytes()[:4] == b"\x89PNG"
 
@@ -103,33 +127,6 @@ def test_the_clock_saves(tiny_config: TrainingConfig, tiny_cache: FeatureCache, 
         last.parent.rename(tiny_config.folder / f"checkpoints-{name}")
         (tiny_config.folder / "config.yaml").unlink()
     assert seen == {"often": True, "seldom": False}
-
-
-@pytest.mark.slow
-def test_a_killed_run_goes_on_from_its_newest_checkpoint(
-    tiny_config: TrainingConfig, tiny_cache: FeatureCache, tmp_path: Path
-) -> None:
-    config = dataclasses.replace(
-        tiny_config, name="killed", recording=RecordingConfig(checkpoint_minutes=1e-4, tensorboard=False)
-    )
-    folder = RunFolder(config.folder)
-    process = subprocess.Popen(
-        [sys.executable, str(WORKER), str(tmp_path), str(tiny_cache.folder)], env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    try:
-        until = time.monotonic() + 120
-        while not folder.last.is_file() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(float(np.random.default_rng().uniform(0.0, 0.4)))
-    finally:
-        process.kill()
-        process.wait()
-    found = newest_checkpoint(folder.checkpoints)
-    assert found is not None
-    fit(config, tiny_cache, resume="auto")
-    straight = dataclasses.replace(config, name="straight")
-    fit(straight, tiny_cache)
-    assert_same(weights(RunFolder(straight.folder).last), weights(folder.last))
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(

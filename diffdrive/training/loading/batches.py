@@ -5,6 +5,7 @@ The workers are told which rows to read. Their number changes who reads, never w
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -124,6 +125,7 @@ def _read_by_workers(reader: SceneReader, upcoming: _Upcoming, workers: int, pin
         persistent_workers=True,
         pin_memory=pin_memory,
         collate_fn=_as_it_is,  # type: ignore[arg-type]
+        worker_init_fn=_leave_signals_to_the_run,
         # A generator of its own: the global one belongs to the training step.
         generator=torch.Generator(),
     )
@@ -131,3 +133,12 @@ def _read_by_workers(reader: SceneReader, upcoming: _Upcoming, workers: int, pin
 
 def _as_it_is(read: ReadBatch) -> ReadBatch:
     return read
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """A terminal or a Slurm job signals every process; the training process then saves and ends, and its workers with it.
+
+    Without a training process they end by themselves, within seconds: torch's loop looks for it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterable
 
 import numpy as np
@@ -112,3 +116,22 @@ def test_in_order_a_short_last_batch_is_read_too(tiny_cache: FeatureCache, worke
     # Nine rows on four ranks of two: the fourth rank has one batch only.
     last = BatchLoader(tiny_cache, BatchOrder(rows=np.arange(9), batch_size=2, rank=3, world_size=4), workers=workers)
     assert [len(batch) for batch in last] == [2]
+
+
+def test_workers_leave_signals_to_the_training_process(tiny_cache: FeatureCache) -> None:
+    before = {process.pid for process in multiprocessing.active_children()}
+    loader = BatchLoader(tiny_cache, BatchOrder(rows=np.arange(12).repeat(20), batch_size=4), workers=2)
+    batches = iter(loader)
+    next(batches)
+    workers = [process for process in multiprocessing.active_children() if process.pid not in before]
+    assert len(workers) == 2
+    for worker in workers:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            os.kill(worker.pid or 0, number)
+    assert len(list(batches)) == 59
+    assert all(worker.is_alive() for worker in workers)
+    del batches, loader
+    gc.collect()
+    for worker in workers:
+        worker.join(timeout=30)
+    assert not any(worker.is_alive() for worker in workers)

@@ -3,8 +3,8 @@
 diffdrive train --config configs/training/nano.yaml --cache-only      # beforehand, where the logs are: builds the features
 python tools/train_on_gpu.py --features out/features/NAME --out "$OUT"
 
-The clock drives the learning rate, so the run ends with a full cosine whatever the GPU; another machine gives other weights. OUT
-gets export/ (a planner that `Planner.from_checkpoint` reads), log/ (learning curves' numbers) and gpu_training.json.
+The clock drives the learning rate, so the run ends with a full cosine whatever the GPU; another machine gives other weights.
+OUT gets export/ (a planner that `Planner.from_checkpoint` reads), log/ (learning curves' numbers) and gpu_training.json.
 """
 
 from __future__ import annotations

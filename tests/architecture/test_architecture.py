@@ -32,7 +32,8 @@ HOMES = {
     "onnxruntime": ("diffdrive/runtime/export/",),
     "tensorrt": ("diffdrive/runtime/export/",),
     "pyarrow": ("diffdrive/log123d/", "diffdrive/evaluation/scoring/"),
-    "ray": ("diffdrive/evaluation/scoring/executors/",),
+    "ray": ("diffdrive/evaluation/scoring/executors/", "diffdrive/training/cache/"),
+    "zarr": ("diffdrive/training/cache/",),
 }
 
 VEHICLE_FREE_OF = (

@@ -19,7 +19,7 @@ from diffdrive.training.engine.features import open_cache
 from diffdrive.training.engine.network import planner_and_anchors
 from diffdrive.training.engine.outcomes import InterruptedTrainingError, failures_explained
 from diffdrive.training.engine.run_folder import RunFolder
-from diffdrive.training.engine.sharding import ShardedPlannerModule
+from diffdrive.training.engine.sharding import ShardedPlannerModule, check_resumable
 from diffdrive.training.engine.trainer import trainer_of
 from diffdrive.training.engine.whole_state import load_whole_state
 from diffdrive.training.lightning import pl
@@ -56,6 +56,8 @@ def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | str | Non
         torch.set_num_threads(config.threads)
     folder = RunFolder(config.folder)
     start = folder.start_from(config, resume)
+    if start is not None and config.strategy is Strategy.FSDP:
+        check_resumable(start)
     data = PlannerDataModule(cache, config.data, seed=config.seed, accumulate=config.accumulate)
     steps = data.train_order(0, config.processes).steps_per_epoch
     planner, anchors = planner_and_anchors(config, cache, data.split.train)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 
+from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel
 from diffdrive.training.engine.whole_state import local, part_for, whole
 from diffdrive.training.lightning_module import PlannerLightningModule
 from diffdrive.training.optim import WeightAverage
+
+_MARK = "diffdrive_sharded"
 
 
 class ShardedPlannerModule(PlannerLightningModule):
@@ -53,10 +57,25 @@ class ShardedPlannerModule(PlannerLightningModule):
             part.set_reshard_after_forward(part is not self, recurse=False)
         super().on_validation_end()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[_MARK] = True
+
     def _parts(self) -> list[Any]:
         from torch.distributed.fsdp import FSDPModule
 
         return [module for module in self.modules() if isinstance(module, FSDPModule)]
+
+
+def check_resumable(checkpoint: Path) -> None:
+    """Raise ``InputError`` for a checkpoint of a run without FSDP: its optimiser state is numbered by group, which Lightning
+    reads as if it were numbered by the order of the network's parameters."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
+    if not saved.get(_MARK, False):
+        raise InputError(
+            f"'{checkpoint}' was not written with strategy=fsdp, and its optimiser state cannot be cut up. Resume with "
+            "strategy=ddp, or begin a new run from its export with initial.checkpoint."
+        )
 
 
 def blocks_of(model: PlannerModel) -> list[nn.Module]:

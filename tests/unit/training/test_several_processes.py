@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from diffdrive.contracts import InputError
 from diffdrive.model.checkpoint import load_checkpoint
+from diffdrive.training.engine.sharding import check_resumable
 
 WORKER = Path(__file__).resolve().parents[1] / "helpers" / "engine_worker.py"
 
@@ -72,6 +74,8 @@ def test_ddp_on_two_nodes_of_torchrun(tmp_path: Path) -> None:
     run_together([[*launch, "--node-rank", str(node), *run] for node in range(2)], [{}, {}])
     assert (tmp_path / "outcome-0").read_text().startswith("143 stopped by SIGTERM after step 1")
     assert (tmp_path / "outcome-1").read_text() == "None"
+    with pytest.raises(InputError, match="strategy=ddp"):
+        check_resumable(tmp_path / "straight" / "checkpoints" / "last.ckpt")
     check_runs(tmp_path, steps=2)
 
 
@@ -85,4 +89,5 @@ def test_fsdp_on_two_tasks_of_slurm(tmp_path: Path) -> None:
     tasks = [told | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(2)]
     run_together([run, run], tasks)
     assert (tmp_path / "outcome-0").read_text().startswith("75 stopped by SIGUSR1 after step 1")
+    check_resumable(tmp_path / "straight" / "checkpoints" / "last.ckpt")
     check_runs(tmp_path, steps=2)

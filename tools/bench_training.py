@@ -21,8 +21,10 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def open_cache(source: str, config: TrainingConfig, scenes: int, folder: Path) -
         return cache
     made = SyntheticSource(num_scenes=scenes)
     spec = CacheSpec(inputs=planner.inputs, targets=planner.targets, source=made.name, tokens=made.tokens)
-    return open_or_build(folder, spec, lambda: made)
+    return open_or_build(folder, spec, partial(copy, made), workers=os.cpu_count() or 1)
 
 
 def summary(processes: list[dict[str, Any]], plan: Rounds, given_rates: Sequence[float]) -> dict[str, Any]:

@@ -62,7 +62,8 @@ class ValidationPdms(pl.Callback):
         if not int(total[-1]):
             raise InputError("validation.pdms_scenes: none of the chosen validation scenes can be scored; see the log.")
         for name, value in zip(("pdms", *PDMS.sub_scores), (total[:-1] / total[-1]).tolist(), strict=True):
-            pl_module.log(f"val/{name}", value, prog_bar=name == "pdms", rank_zero_only=False, sync_dist=False)
+            # Equal everywhere already; Lightning warns of values that are not brought together.
+            pl_module.log(f"val/{name}", value, prog_bar=name == "pdms", sync_dist=True)
 
     def _sums(self, chosen: Tensor, interval_s: float) -> Tensor:
         """[1 + sub-scores + 1] sums over this process's scenes of the total and of each sub-score, and how many they are."""

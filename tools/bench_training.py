@@ -107,7 +107,7 @@ def table(found: dict[str, Any]) -> str:
     rows = [(f"loader, {row['workers']} workers", row) for row in found["loader"]]
     rows += [("step", found["step"]), (f"together, {found['together']['workers']} workers", found["together"])]
     lines = [f"{'':36s}{'samples/s':>10s}{'CPU ms a sample':>18s}   (CPU: of a training process, without its workers)"]
-    lines += [f"{name:36s}{row['samples_per_s']:10.1f}{row['cpu_ms_of_training_process']:18.2f}" for name, row in rows]
+    lines += [f"{name:36s}{row['samples_per_s']:10.4g}{row['cpu_ms_of_training_process']:18.4g}" for name, row in rows]
     if "extrapolated" in found:
         lines.append(f"{f'loader, {CORES} workers (extrapolated)':36s}{found['extrapolated']['samples_per_s']:10.1f}")
     for name, ratios in found["ratios"].items():

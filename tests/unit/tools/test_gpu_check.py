@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ import gpu_speed
 from latency_fakes import FakeClock, TimedEngine, small_observations
 
 from diffdrive.contracts import InputError
+from diffdrive.model import planner_config
 from diffdrive.runtime import ENGINES, EngineOptions, Precision
 
 TOOLS = Path(__file__).resolve().parents[3] / "tools"
@@ -34,7 +36,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     clock = FakeClock()
     monkeypatch.setattr("time.perf_counter", clock)
     monkeypatch.setattr(gpu_check, "synthetic_observations", small_observations)
-    monkeypatch.setattr(gpu_findings, "random_model", lambda name, seed: None)
+    monkeypatch.setattr(gpu_findings, "random_model", lambda name, seed: SimpleNamespace(config=planner_config(name)))
     for name, seconds in (("plain", 0.04), ("eager", 0.02), ("cuda_graph", 0.01)):
         _replace(monkeypatch, clock, name, seconds)
     return clock

@@ -69,9 +69,15 @@ class PlannerDataModule(pl.LightningDataModule):
             on_bad_scene=self.config.on_bad_scene,
             step=step,
         )
-        # The loader before it, and its workers, are forgotten.
+        if side in self._loaders:
+            self._loaders[side].close()
         self._loaders[side] = loader
         return loader
+
+    def teardown(self, stage: str) -> None:
+        """End the worker processes."""
+        for loader in self._loaders.values():
+            loader.close()
 
     def take_bad_tokens(self) -> list[str]:
         """Scenes that this process could not read since the last call, each as often as it was met."""

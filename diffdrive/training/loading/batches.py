@@ -5,8 +5,10 @@ The workers are told which rows to read. Their number changes who reads, never w
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -45,7 +47,8 @@ class BatchLoader:
         self._bad_rows: list[int] = []
         upcoming = _Upcoming(order, step)
         reader = SceneReader(cache, order.rows, on_bad_scene, seed=order.seed)
-        self._reads: Iterable[ReadBatch] = _ReadHere(reader, upcoming)
+        self._iteration: Generator[PackedBatch] | None = None
+        self._reads: Iterable[ReadBatch] | None = _ReadHere(reader, upcoming)
         if workers:
             self._reads = _read_by_workers(reader, upcoming, workers, pin_memory)
 
@@ -53,11 +56,25 @@ class BatchLoader:
         return self.order.num_batches
 
     def __iter__(self) -> Iterator[PackedBatch]:
-        """Raises ``InputError`` for a scene that cannot be read, or for too many where they are skipped."""
+        """Ends the iteration before it. Raises ``InputError`` for a scene that cannot be read, or too many that are skipped."""
         # Workers begin now, not when the first batch is asked for.
-        return self._checked(iter(self._reads))
+        if self._reads is None:
+            raise RuntimeError("This BatchLoader was closed. Make another one.")
+        self._end_iteration()
+        self._iteration = self._checked(iter(self._reads))
+        return self._iteration
 
-    def _checked(self, reads: Iterator[ReadBatch]) -> Iterator[PackedBatch]:
+    def close(self) -> None:
+        """End the worker processes. Left to the garbage collector, each would be waited for in vain for seconds."""
+        self._end_iteration()
+        self._reads = None
+
+    def _end_iteration(self) -> None:
+        if self._iteration is not None:
+            self._iteration.close()
+            self._iteration = None
+
+    def _checked(self, reads: Iterator[ReadBatch]) -> Generator[PackedBatch]:
         num_bad = 0
         for read in reads:
             if read.error is not None:
@@ -125,7 +142,7 @@ def _read_by_workers(reader: SceneReader, upcoming: _Upcoming, workers: int, pin
         persistent_workers=True,
         pin_memory=pin_memory,
         collate_fn=_as_it_is,  # type: ignore[arg-type]
-        worker_init_fn=_leave_signals_to_the_run,
+        worker_init_fn=_obey_the_run_alone,
         # A generator of its own: the global one belongs to the training step.
         generator=torch.Generator(),
     )
@@ -135,10 +152,20 @@ def _as_it_is(read: ReadBatch) -> ReadBatch:
     return read
 
 
-def _leave_signals_to_the_run(worker: int) -> None:
+def _obey_the_run_alone(worker: int) -> None:
     """A terminal or a Slurm job signals every process; the training process then saves and ends, and its workers with it.
 
-    Without a training process they end by themselves, within seconds: torch's loop looks for it.
+    So a worker obeys SIGTERM, by which Python ends the workers that are left, only if it comes from the training process.
+    Without one they end by themselves, within seconds: torch's loop looks for it.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    # A handler is not told who sent a signal; who waits for one is.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_end_when_told_by, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_when_told_by(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

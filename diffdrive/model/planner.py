@@ -88,7 +88,7 @@ class PlannerModel(nn.Module):
         They start from the noised anchors, or from ``noise`` alone. A regression takes one pass and reads neither.
         """
         config = self.config
-        expected = (len(features.bev), *config.noise_shape)
+        expected = (len(features.ego_query), *config.noise_shape)
         if tuple(noise.shape) != expected:
             raise InputError(f"noise must have shape {list(expected)} [B, M, T, 2], got {list(noise.shape)}.")
         if config.decoder_kind is DecoderKind.REGRESSION:

@@ -60,10 +60,14 @@ class EncodedScenes:
         return SceneFeatures(
             ego_query=self.ego_query[rows].to(device).float(),
             agent_queries=self.agent_queries[rows].to(device).float(),
-            bev=model.neck.join(self.coarse_bev[rows].to(device).float(), self.fine_bev[rows].to(device).float()),
+            bev=self._joined(model, rows) if model.config.reads_bev else nothing,
             agents=AgentPredictions(nothing, nothing),
             bev_logits=nothing,
         )
+
+    def _joined(self, model: PlannerModel, rows: Tensor) -> Tensor:
+        coarse, fine = (maps[rows].to(model.anchors.device).float() for maps in (self.coarse_bev, self.fine_bev))
+        return model.neck.join(coarse, fine)
 
     @classmethod
     def load(cls, folder: Path) -> EncodedScenes:

@@ -10,9 +10,9 @@ import numpy as np
 
 from diffdrive.assets import LOGS
 from diffdrive.baselines import ConstantVelocity, Human
-from diffdrive.benchmark.manifest import load_benchmark, shipped
-from diffdrive.contracts import InputError
+from diffdrive.benchmark.manifest import load_benchmark
 from diffdrive.files import written_aside
+from diffdrive.model import planner_config
 from diffdrive.scene import Scene
 from diffdrive.scoring.preparation import prepare
 from diffdrive.scoring.scoring_scene import ScoringScene
@@ -41,16 +41,10 @@ class TestSet:
 def test_set(config: TrainingConfig, source: SourceConfig, split: str, folder: Path, workers: int) -> TestSet:
     """The scenes of the benchmark's ``split``, from the logs of ``source``; features as ``config`` lays them out.
 
-    Raises ``InputError`` for logs that are not those of the split.
+    Raises ``InputError`` for an unknown split and for logs that lack one of its scenes.
     """
-    from diffdrive.model import planner_config
-
     planner = planner_config(config.preset, config.planner)
-    benchmark = load_benchmark(split) if shipped(split).is_file() else None
-    if benchmark is None:
-        raise InputError(f"There is no benchmark split '{split}'.")
-    tokens = tuple(scene.token for scene in benchmark.scenes)
-    # Features do not depend on how much future a scene was cut with, but its scenes must be those that can be scored.
+    tokens = tuple(scene.token for scene in load_benchmark(split).scenes)
     spec = CacheSpec(
         inputs=planner.inputs, targets=planner.targets, source=source_identity(open_source(source), source), tokens=tokens
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Line:
     title: str
     seeds: int
     means: dict[str, float]
-    spread: float
-    """Standard deviation of PDMS over the seeds, percent; NaN for one seed."""
+    spread: float | None
+    """Standard deviation of PDMS over the seeds, percent; None for one seed."""
 
     difference: Interval | None
     """PDMS minus the baseline's, percent, over the same seeds and scenes; logs drawn with replacement."""
@@ -43,9 +43,7 @@ class Line:
 
     def as_json(self) -> dict[str, Any]:
         """In plain types."""
-        import dataclasses
-
-        return dataclasses.asdict(self)
+        return asdict(self)
 
 
 def line(
@@ -74,7 +72,7 @@ def line(
         title=row.title,
         seeds=len(by_seed),
         means={name: 100.0 * value if name in _IN_PERCENT else value for name, value in means.items()},
-        spread=float(np.std(totals, ddof=1)) if len(totals) > 1 else float("nan"),
+        spread=float(np.std(totals, ddof=1)) if len(totals) > 1 else None,
         difference=difference,
         parameters=parameters,
         milliseconds=milliseconds,
@@ -92,7 +90,7 @@ def markdown(lines: Sequence[Line]) -> str:
 
 
 def _cells(each: Line) -> list[str]:
-    spread = "" if np.isnan(each.spread) else f" ± {each.spread:.1f}"
+    spread = "" if each.spread is None else f" ± {each.spread:.1f}"
     gap = each.difference
     return [
         each.title,

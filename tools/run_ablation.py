@@ -32,6 +32,7 @@ from ablation_plan import AblationPlan, Row, load_plan
 from ablation_table import Line, line, markdown
 from ablation_train import REPORT, DecoderJob, train_decoder
 
+from diffdrive.contracts import InputError
 from diffdrive.files import written_aside
 from diffdrive.model.checkpoint import load_checkpoint, num_parameters
 from diffdrive.training.config import SourceConfig, TrainingConfig, load_training_config
@@ -106,7 +107,10 @@ def main() -> None:
         device=device,
     )
     deadline = float("inf") if args.minutes is None else time.monotonic() + 60 * args.minutes
-    run(ablation, deadline)
+    try:
+        run(ablation, deadline)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def run(ablation: Ablation, deadline: float) -> None:

@@ -90,7 +90,7 @@ def described(args: argparse.Namespace, batch: int, seconds: float, result: FitR
 def bring_back(result: FitResult, out: Path, report: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     shutil.copytree(result.export, out / "export", dirs_exist_ok=True)
-    for log in sorted(result.folder.glob("log-*")):
+    for log in sorted(path for path in result.folder.glob("log-*") if path.is_dir()):
         shutil.copytree(log, out / "log" / log.name, dirs_exist_ok=True)
     with written_aside(out / "gpu_training.json") as aside:
         aside.write_text(json.dumps(report, indent=2) + "\n")

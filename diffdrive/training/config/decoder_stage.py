@@ -20,7 +20,7 @@ class Keep(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderStageConfig:
-    """An optional second stage: perception frozen, its output kept in memory, the decoder alone trained on."""
+    """An optional second stage: perception frozen, its output kept in memory, the decoder and its BEV map's joining trained."""
 
     epochs: int = 0
     """0 leaves the stage out, unless ``steps`` says how long it is."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from ablation_data import METRIC, TestSet
-from diffdrive.evaluation.diversity import mode_diversity
 from torch import Tensor
 
 from diffdrive.diffusion import JUMP_TABLES, JumpTable
+from diffdrive.evaluation.diversity import mode_diversity
 from diffdrive.files import written_aside
 from diffdrive.model import PlannerModel
 from diffdrive.model.checkpoint import load_checkpoint

@@ -58,9 +58,14 @@ class AblationPlan:
     baseline: str
     """The row that every other is compared with, scene by scene."""
 
+    perception_seeds: int = 1
+    """How many trainings of each perception there are; the seeds of the decoders take them in turn."""
+
     folder: Path = field(default_factory=Path)
 
     def __post_init__(self) -> None:
+        if self.perception_seeds < 1:
+            raise InputError(f"AblationPlan.perception_seeds must be at least 1, got {self.perception_seeds}.")
         names = [row.name for row in self.rows]
         if len(set(names)) != len(names):
             raise InputError(f"Ablation rows need names of their own, got {', '.join(sorted(names))}.")
@@ -88,10 +93,14 @@ class AblationPlan:
         seeds = sorted({seed for row in own for seed in row.seeds})
         return tuple((row, seed) for seed in seeds for row in own if seed in row.seeds)
 
+    def perception_run(self, row: Row, seed: int) -> tuple[str, int]:
+        """The perception, and which training of it, that ``row``'s decoder of this seed decodes from."""
+        return row.perception, seed % self.perception_seeds
+
     @property
     def perception_runs(self) -> tuple[tuple[str, int], ...]:
-        """Every (perception, seed) that some training needs, in the order of the trainings."""
-        return tuple(dict.fromkeys((row.perception, seed) for row, seed in self.trainings))
+        """Every training of a perception that some decoder needs, in the order of the trainings."""
+        return tuple(dict.fromkeys(self.perception_run(row, seed) for row, seed in self.trainings))
 
 
 def load_plan(path: Path) -> AblationPlan:

@@ -119,7 +119,8 @@ def run(ablation: Ablation, deadline: float) -> None:
         if time.monotonic() > deadline:
             break
         train_perception(ablation, name, seed)
-        jobs = [job_of(ablation, row, s) for row, s in ablation.plan.trainings if (row.perception, s) == (name, seed)]
+        decoders = ((row, s) for row, s in ablation.plan.trainings if ablation.plan.perception_run(row, s) == (name, seed))
+        jobs = [job_of(ablation, row, s) for row, s in decoders]
         if all(job.is_done for job in jobs):
             continue
         encode_training_scenes(ablation, name, seed)
@@ -167,8 +168,8 @@ def job_of(ablation: Ablation, row: Row, seed: int) -> DecoderJob:
     return DecoderJob(
         name=row.name,
         variant=ablation.plan.path(row.variant),
-        perception=ablation.perception(row.perception, seed),
-        encoded=ablation.encoded(row.perception, seed),
+        perception=ablation.perception(*ablation.plan.perception_run(row, seed)),
+        encoded=ablation.encoded(*ablation.plan.perception_run(row, seed)),
         decoder=ablation.plan.decoder,
         seed=seed,
         out=ablation.planner(row, seed),
@@ -194,21 +195,20 @@ def train_decoders(jobs: Sequence[DecoderJob], workers: int, deadline: float) ->
 
 def measure_rows(ablation: Ablation, test: TestSet) -> None:
     """Every trained row that is not measured yet; perception by perception, as encoding the scenes takes the most."""
-    for name, seed in ablation.plan.perception_runs:
+    for run in ablation.plan.perception_runs:
         wanted = [
-            row
+            (row, seed)
             for row in ablation.plan.rows
-            if row.perception == name
-            and seed in row.seeds
+            for seed in row.seeds
+            if ablation.plan.perception_run(row, seed) == run
             and (ablation.planner(row, seed) / REPORT).is_file()
             and not ablation.measured(row.name, seed).is_file()
         ]
         if not wanted:
             continue
-        seen = encode_scenes(
-            load_checkpoint(ablation.perception(name, seed)), test.cache, np.arange(len(test.cache)), half=False
-        )
-        for row in wanted:
+        perception = load_checkpoint(ablation.perception(*run))
+        seen = encode_scenes(perception, test.cache, np.arange(len(test.cache)), half=False)
+        for row, seed in wanted:
             found = measure(ablation.planner(row, seed), jumps_called(row.jumps), test, seen)
             found.save(ablation.measured(row.name, seed))
             print(f"{row.name}, seed {seed}: PDMS {100 * found.values['pdms'].mean():.1f}", flush=True)

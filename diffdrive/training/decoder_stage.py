@@ -70,13 +70,14 @@ class DecoderStage:
         optimizer = build_optimizer(trained, recipe)
         before = best = displacement(self.model, held)
         best_step, kept = 0, _copied(trained.state_dict())
+        is_judged = config.keep is Keep.BEST or report is not None  # else only the end counts: twenty passes a scene take long
         generator = torch.Generator().manual_seed(self.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # for dropout
             for step, rows in enumerate(self._batches(total, generator), start=1):
                 self._take_step(optimizer, rows, (step - 1) / total, generator)
                 average.update(trained)
-                if step % per_epoch and step < total:
+                if step < total and (step % per_epoch or not is_judged):
                     continue
                 with average.applied_to(trained):
                     ade = displacement(self.model, held)

@@ -36,11 +36,11 @@ class UNetDecoder(nn.Module):
         self.normalizer = config.normalizer
         self.level_encoder = LevelEncoder(dims)
         self.first = SteeredBlock(2, dims, steering=2 * dims)
-        self.halve = nn.Conv1d(dims, dims, KERNEL, stride=2, padding=KERNEL // 2)
+        self.halve = PointConvolution(dims, dims, stride=2)
         self.deep = SteeredBlock(dims, wide, steering=2 * dims)
         self.deepest = SteeredBlock(wide, wide, steering=2 * dims)
         self.last = SteeredBlock(wide + dims, dims, steering=2 * dims)
-        self.poses = nn.Sequential(_convolution(dims, dims), nn.Conv1d(dims, 3, 1))
+        self.poses = nn.Sequential(_convolution(dims, dims), PointConvolution(dims, 3, kernel=1))
         self.score = nn.Sequential(nn.Linear(wide, dims), nn.Mish(), nn.Linear(dims, 1)) if config.has_anchors else None
 
     def forward(
@@ -57,17 +57,15 @@ class UNetDecoder(nn.Module):
         if isinstance(level, int):
             level = torch.full((len(points),), level, device=points.device)
         steering = torch.cat((self.level_encoder(level), ego_query), dim=-1)
-        fine = self.first(self.normalizer.normalize(points).transpose(-1, -2), steering)
-        coarse = self.halve(fine.flatten(0, 1)).unflatten(0, fine.shape[:2])
-        coarse = self.deepest(self.deep(coarse, steering), steering)
-        doubled = F.interpolate(coarse.flatten(0, 1), size=fine.shape[-1]).unflatten(0, fine.shape[:2])
-        joined = self.last(torch.cat((doubled, fine), dim=2), steering)
-        raw = self.poses(joined.flatten(0, 1)).unflatten(0, fine.shape[:2]).transpose(-1, -2)
+        fine = self.first(self.normalizer.normalize(points), steering)
+        coarse = self.deepest(self.deep(self.halve(fine), steering), steering)
+        joined = self.last(torch.cat((_doubled(coarse, fine.shape[-2]), fine), dim=-1), steering)
+        raw = self.poses(joined)
         clean = raw[..., :2] if origins is None else raw[..., :2] + self.normalizer.normalize(origins)
         poses = torch.cat((self.normalizer.denormalize(clean), torch.tanh(raw[..., 2:]) * math.pi), dim=-1)
         if self.score is None:
             return LayerProposals(poses, torch.zeros_like(poses[..., 0, 0]))
-        return LayerProposals(poses, self.score(coarse.mean(dim=-1))[..., 0])
+        return LayerProposals(poses, self.score(coarse.mean(dim=-2))[..., 0])
 
 
 class SteeredBlock(nn.Module):
@@ -78,16 +76,40 @@ class SteeredBlock(nn.Module):
         self.first = _convolution(channels, width)
         self.second = _convolution(width, width)
         self.modulation = nn.Sequential(nn.Mish(), nn.Linear(steering, 2 * width))
-        self.shortcut = nn.Conv1d(channels, width, 1) if channels != width else nn.Identity()
+        self.shortcut = PointConvolution(channels, width, kernel=1) if channels != width else nn.Identity()
 
     def forward(self, x: Tensor, steering: Tensor) -> Tensor:
-        """[B, M, C, T] with ``steering`` [B, 1, S] to [B, M, C', T]."""
-        scale, shift = self.modulation(steering)[..., None].chunk(2, dim=2)
-        inside = self.first(x.flatten(0, 1)).unflatten(0, x.shape[:2]) * (1.0 + scale) + shift
-        answer = self.second(inside.flatten(0, 1)) + self.shortcut(x.flatten(0, 1))
-        return answer.unflatten(0, x.shape[:2])
+        """[B, M, T, C] with ``steering`` [B, 1, S] to [B, M, T, C']."""
+        scale, shift = self.modulation(steering)[..., None, :].chunk(2, dim=-1)
+        inside = self.first(x) * (1.0 + scale) + shift
+        return self.second(inside) + self.shortcut(x)
+
+
+class PointConvolution(nn.Conv1d):
+    """A convolution along the points of [..., T, C] as one matrix product: twice as fast on a CPU where the points are few."""
+
+    def __init__(self, channels: int, width: int, kernel: int = KERNEL, stride: int = 1) -> None:
+        super().__init__(channels, width, kernel, stride=stride, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (kernel,), (stride,), num_points = self.kernel_size, self.stride, x.shape[-2]
+        padded = F.pad(x, (0, 0, kernel // 2, kernel // 2))
+        windows = torch.cat([padded[..., k : k + num_points : stride, :] for k in range(kernel)], dim=-1)
+        return F.linear(windows, self.weight.transpose(1, 2).flatten(1), self.bias)
+
+
+class PointNorm(nn.GroupNorm):
+    """``nn.GroupNorm`` of [B, M, T, C], for every proposal by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = super().forward(x.flatten(0, 1).transpose(1, 2)).transpose(1, 2)
+        return normed.unflatten(0, x.shape[:2]).contiguous()  # what follows is slow on mixed layouts
 
 
 def _convolution(channels: int, width: int) -> nn.Sequential:
-    groups = math.gcd(width, MOST_GROUPS)
-    return nn.Sequential(nn.Conv1d(channels, width, KERNEL, padding=KERNEL // 2), nn.GroupNorm(groups, width), nn.Mish())
+    return nn.Sequential(PointConvolution(channels, width), PointNorm(math.gcd(width, MOST_GROUPS), width), nn.Mish())
+
+
+def _doubled(x: Tensor, num_points: int) -> Tensor:
+    """Every point of [B, M, t, C] twice, as far as ``num_points``."""
+    return x.repeat_interleave(2, dim=-2)[..., :num_points, :]

@@ -44,10 +44,21 @@ def test_the_shipped_plan_holds_what_the_paper_compares() -> None:
     assert order == sorted(order), "every row is there once before any is there twice"
 
 
+@pytest.mark.parametrize(("trained", "expected"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (3, [0, 1, 2])])
+def test_decoders_take_the_trainings_of_their_perception_in_turn(trained: int, expected: list[int], tmp_path: Path) -> None:
+    rows = [{"name": "full", "title": "", "variant": "a", "seeds": [0, 1, 2]}]
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(load_yaml(NANO) | {"rows": rows, "perception_seeds": trained}))
+    plan = load_plan(path)
+    assert [plan.perception_run(row, seed) for row, seed in plan.trainings] == [("shared", seed) for seed in expected]
+    assert plan.perception_runs == tuple(("shared", seed) for seed in range(trained))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"baseline": "nobody"}, "is not a row"),
+        ({"perception_seeds": 0}, "perception_seeds must be at least 1, got 0"),
         ({"perceptions": {"other": "x.yaml"}}, "names the perception 'shared'"),
         ({"rows": [{"name": "full", "title": "", "variant": "a", "trained_as": "it"}]}, "takes the weights of 'it'"),
         ({"rows": [{"name": "full", "title": "", "variant": "a"}] * 2}, "names of their own"),

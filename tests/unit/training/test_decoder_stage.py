@@ -13,6 +13,7 @@ from tiny_planner import TINY_PLANNER
 from diffdrive.contracts import InputError
 from diffdrive.model import PlannerModel, planner_config
 from diffdrive.model.checkpoint import load_checkpoint
+from diffdrive.training import decoder_stage
 from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import DecoderStageConfig, TrainingConfig
 from diffdrive.training.config.decoder_stage import Keep
@@ -99,6 +100,28 @@ def test_a_stage_of_a_fixed_length_ends_with_its_last_average(model: PlannerMode
     result = train(model, tiny_cache, HELD, wild)
     assert result.best_step == 5
     assert result.ade != result.ade_before
+
+
+def test_a_stage_of_a_fixed_length_ends_alike_whether_its_epochs_are_judged_or_not(
+    model: PlannerModel, tiny_cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, ends = state(model), []
+    judged: list[int] = []
+
+    def counted(model: PlannerModel, scenes: EncodedScenes) -> float:
+        judged.append(len(scenes))
+        return displacement(model, scenes)
+
+    monkeypatch.setattr(decoder_stage, "displacement", counted)
+    scenes = encode_scenes(model, tiny_cache, HELD)
+    for report, times in ((None, 2), (lambda step, ade: None, 4)):
+        judged.clear()
+        model.load_state_dict(start)
+        config = dataclasses.replace(STAGE, epochs=3, keep=Keep.LAST)
+        DecoderStage(model=model, scenes=scenes, held=None, config=config, weights=ObjectiveWeights(), seed=0).train(report)
+        ends.append(state(model))
+        assert len(judged) == times, "before and at the end, or before and after each of three epochs"
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in start)
 
 
 def test_encoded_scenes_come_back_from_their_folder(model: PlannerModel, tiny_cache: FeatureCache, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "or begins where there is none",
     )
     parser.add_argument("--cache-only", action="store_true", help="build the feature cache and stop")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be trained and stop")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be built or trained, and stop")
     parser.add_argument("--workers", type=int, default=2, help="processes that build the cache (default %(default)s)")
     parser.add_argument(
         "--ray",
@@ -46,10 +46,15 @@ def run(args: argparse.Namespace) -> int:
     from diffdrive.training.cache import ray_cluster
     from diffdrive.training.config import load_training_config
     from diffdrive.training.engine.devices import launch_of_this_process
+    from diffdrive.training.engine.features import features_to_build
     from diffdrive.training.engine.outcomes import InterruptedTrainingError, TrainingError
     from diffdrive.training.fit import fit, open_cache
 
     config = load_training_config(args.config, args.overrides)
+    if args.dry_run and (missing := features_to_build(config)) is not None:
+        print(f"features  {missing.num_scenes} scenes to build, about {missing.num_bytes / 1e6:.0f} MB, '{missing.folder}'")
+        print("--cache-only builds them; then --dry-run tells of the split and the steps too")
+        return 0
     start = time.monotonic()
     crew = None if args.ray is None else ray_cluster(None if args.ray == "local" else args.ray)
     cache = open_cache(config, workers=args.workers, crew=crew, progress=_progress(config.progress_bar))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,6 +65,16 @@ def open_or_build(
     return cache
 
 
+def estimated_bytes(spec: CacheSpec, open_source: OpenSource) -> int:
+    """About how large the cache of ``spec`` will be, from a few of its scenes; no features are written.
+
+    Raises ``InputError`` where one of them cannot be turned into features.
+    """
+    job = BuildJob(folder=Path(), spec=spec, open_source=open_source, skip_bad=False)
+    with alone(job) as work:
+        return round(_bytes_per_scene(work, range(len(spec.tokens)), spec) * len(spec.tokens))
+
+
 def _nobody(done: int, total: int) -> None:
     """Is told of the progress."""
 
@@ -94,12 +104,16 @@ def _finished(job: BuildJob, shard: int) -> FinishedShard | None:
     return found if found is not None and (job.skip_bad or not found.skipped) else None
 
 
+def _bytes_per_scene(work: Work, rows: Sequence[int], spec: CacheSpec) -> float:
+    chosen = sorted({rows[i] for i in np.linspace(0, len(rows) - 1, MEASURED_SCENES).astype(int)})
+    (report,) = work([Task(rows=tuple(chosen))])
+    return report.num_bytes / report.num_built if report.num_built else float(spec.raw_bytes)
+
+
 def _announce_size(work: Work, missing: list[Task], job: BuildJob) -> None:
     """Say how large the cache will be. Raises ``InputError`` where the disk has no room for it."""
     rows = [row for task in missing for row in task.rows]
-    chosen = sorted({rows[i] for i in np.linspace(0, len(rows) - 1, MEASURED_SCENES).astype(int)})
-    (report,) = work([Task(rows=tuple(chosen))])
-    per_scene = report.num_bytes / report.num_built if report.num_built else float(job.spec.raw_bytes)
+    per_scene = _bytes_per_scene(work, rows, job.spec)
     needed, free = per_scene * len(rows), shutil.disk_usage(job.folder).free
     logger.info(
         "feature cache needs about %.1f MB more, %.1f kB a scene (%.1f MB are free)", needed / 1e6, per_scene / 1e3, free / 1e6

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from diffdrive.model import PlannerConfig, planner_config
-from diffdrive.training.cache import CacheSpec, FeatureCache, open_or_build
+from diffdrive.training.cache import CacheSpec, FeatureCache, estimated_bytes, open_or_build
 from diffdrive.training.cache.crews import Crew
 from diffdrive.training.config import OnBadScene, TrainingConfig
 from diffdrive.training.scene_sources import open_source, source_identity
@@ -34,26 +34,50 @@ def open_cache(
         read_log_lists(config.data.log_lists)  # now, not after hours of building
     if config.data.features is not None:
         return _finished_cache(config.data.features, planner)
-    source = open_source(config.data.source)
-    tokens = tuple(source.tokens)
-    if config.data.max_scenes is not None and config.data.max_scenes < len(tokens):
-        tokens = tuple(tokens[i] for i in np.linspace(0, len(tokens) - 1, config.data.max_scenes).astype(int))
-    identity = source_identity(source, config.data.source)
-    spec = CacheSpec(
-        inputs=planner.inputs,
-        targets=planner.targets,
-        source=identity,
-        tokens=tokens,
-        image_quality=config.data.image_quality,
-    )
     return open_or_build(
         config.data.cache,
-        spec,
+        _spec(config, planner),
         partial(open_source, config.data.source),
         workers=workers,
         crew=crew,
         skip_bad=config.data.on_bad_scene is OnBadScene.SKIP,
         progress=progress,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesToBuild:
+    """The feature cache that a run would build before it trains."""
+
+    folder: Path
+    num_scenes: int
+    num_bytes: int
+    """Estimated from a few scenes."""
+
+
+def features_to_build(config: TrainingConfig) -> FeaturesToBuild | None:
+    """None where the features of the run are there. Raises ``InputError`` for a source whose scenes cannot be read."""
+    if config.data.features is not None:
+        return None
+    spec = _spec(config, planner_config(config.preset, config.planner))
+    folder = spec.folder(config.data.cache)
+    if folder.exists():
+        return None
+    size = estimated_bytes(spec, partial(open_source, config.data.source))
+    return FeaturesToBuild(folder=folder, num_scenes=len(spec.tokens), num_bytes=size)
+
+
+def _spec(config: TrainingConfig, planner: PlannerConfig) -> CacheSpec:
+    source = open_source(config.data.source)
+    tokens = tuple(source.tokens)
+    if config.data.max_scenes is not None and config.data.max_scenes < len(tokens):
+        tokens = tuple(tokens[i] for i in np.linspace(0, len(tokens) - 1, config.data.max_scenes).astype(int))
+    return CacheSpec(
+        inputs=planner.inputs,
+        targets=planner.targets,
+        source=source_identity(source, config.data.source),
+        tokens=tokens,
+        image_quality=config.data.image_quality,
     )
 
 

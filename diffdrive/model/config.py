@@ -243,7 +243,7 @@ def nano() -> PlannerConfig:
         decoder_dropout=0.0,
         bev_value_kernel=1,
         offsets_from_anchors=True,
-        num_train_levels=12,
+        num_train_levels=16,
     )
 
 

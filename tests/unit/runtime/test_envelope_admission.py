@@ -1,0 +1,191 @@
+"""Stale, missing, damaged, frozen, reordered and unsynchronised inputs: what may be planned with, and what is said about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffdrive.contracts import InputError
+from diffdrive.runtime.envelope import (
+    Admission,
+    EgoMotion,
+    HeldInputs,
+    InputCondition,
+    InputLimits,
+    InputPolicy,
+    Reading,
+    VehicleInputs,
+    admit,
+    camera_reading,
+    lidar_reading,
+)
+from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep
+
+POLICY = InputPolicy()
+NAMES = ("camera l0", "camera f0", "camera r0", "lidar", "motion", "command")
+CYCLE_US = 100_000
+
+
+def camera(stamp_us: int, content: int) -> Reading[CameraFrame]:
+    image = np.full((6, 8, 3), content % 251, dtype=np.uint8)
+    return camera_reading(lambda: CameraFrame(image=image, intrinsics=np.eye(3), ego_from_camera=np.eye(4)), stamp_us)
+
+
+def lidar(stamp_us: int, content: float) -> Reading[LidarSweep]:
+    return lidar_reading(lambda: LidarSweep(points=np.full((5, 3), content, dtype=np.float32)), stamp_us)
+
+
+def motion(stamp_us: int) -> Reading[EgoMotion]:
+    state = EgoState(timestamp_us=stamp_us, pose=np.zeros(3), velocity=np.array([5.0, 0.0]), acceleration=np.zeros(2))
+    return Reading.of(lambda: EgoMotion(history=(state,), odometry_pose=np.array([stamp_us / 1e6 * 5.0, 0.0, 0.0])), stamp_us)
+
+
+def everything(now_us: int, content: int | None = None) -> VehicleInputs:
+    changing = now_us // CYCLE_US if content is None else content
+    return VehicleInputs(
+        cameras={each: camera(now_us - 20_000, changing) for each in POLICY.cameras},
+        lidar=lidar(now_us - 30_000, float(changing)),
+        motion=motion(now_us),
+        command=Reading.of(lambda: DrivingCommand.LEFT, now_us),
+    )
+
+
+def after(*cycles: VehicleInputs | None, policy: InputPolicy = POLICY) -> Admission:
+    """The admission of the last cycle; None stands for one in which all is well."""
+    held = HeldInputs()
+    for index, inputs in enumerate(cycles, start=1):
+        now_us = index * CYCLE_US
+        admission, held = admit(everything(now_us) if inputs is None else inputs, held, now_us, policy)
+    return admission
+
+
+def condition(admission: Admission, name: str) -> InputCondition:
+    return next(report.condition for report in admission.reports if report.name == name)
+
+
+def test_fresh_inputs_become_an_observation() -> None:
+    admission = after(None)
+    assert [report.name for report in admission.reports] == list(NAMES)
+    assert {report.condition for report in admission.reports} == {InputCondition.FRESH}
+    assert admission.refusals == ()
+    assert admission.observation is not None
+    assert admission.observation.command is DrivingCommand.LEFT
+    assert set(admission.observation.cameras) == set(POLICY.cameras)
+    assert admission.spread_s == pytest.approx(0.01)
+
+
+def test_nothing_is_planned_before_everything_has_arrived() -> None:
+    admission = after(replace(everything(CYCLE_US), lidar=None))
+    assert condition(admission, "lidar") is InputCondition.NEVER
+    assert admission.observation is None
+    assert admission.motion is not None, "the vehicle still knows how it moves"
+    assert admission.refusals == ("lidar: No usable message has arrived yet.",)
+
+
+@pytest.mark.parametrize(("missed", "is_planned"), [(1, True), (2, True), (3, False)])
+def test_a_missing_sweep_is_replaced_by_the_one_before_until_that_is_too_old(missed: int, is_planned: bool) -> None:
+    wide = replace(POLICY, max_spread_s=10.0)
+    gone = [replace(everything((index + 2) * CYCLE_US), lidar=None) for index in range(missed)]
+    admission = after(None, *gone, policy=wide)
+    assert (admission.observation is not None) == is_planned
+    assert condition(admission, "lidar") is (InputCondition.HELD if is_planned else InputCondition.STALE)
+
+
+def test_sensors_of_different_moments_are_not_planned_with() -> None:
+    late = replace(everything(3 * CYCLE_US), lidar=None)
+    admission = after(None, replace(everything(2 * CYCLE_US), lidar=None), late)
+    assert admission.spread_s == pytest.approx(0.21)
+    assert admission.refusals == ("Cameras and LiDAR are 0.210 s apart, more than 0.15 s.",)
+
+
+def test_a_damaged_message_is_not_used_and_said_to_be_damaged() -> None:
+    nan = lidar_reading(lambda: LidarSweep(points=np.full((5, 3), np.nan, dtype=np.float32)), 2 * CYCLE_US)
+    admission = after(None, replace(everything(2 * CYCLE_US), lidar=nan))
+    report = next(report for report in admission.reports if report.name == "lidar")
+    assert report.condition is InputCondition.UNUSABLE
+    assert "finite" in report.detail
+    assert admission.observation is not None, "the sweep before is young enough"
+    assert admission.observation.lidar is not None
+    assert np.isfinite(admission.observation.lidar.points).all()
+
+
+def test_a_frozen_camera_forbids_to_plan_though_its_stamps_advance() -> None:
+    cycles = [everything((index + 1) * CYCLE_US, content=7) for index in range(7)]
+    assert after(*cycles[:6]).observation is not None
+    admission = after(*cycles)
+    assert condition(admission, "camera f0") is InputCondition.FROZEN
+    assert admission.observation is None
+    assert any("Identical for 0.60 s" in refusal for refusal in admission.refusals)
+    endless = replace(POLICY, camera=InputLimits(max_age_s=0.3), lidar=InputLimits(max_age_s=0.3))
+    assert after(*cycles, policy=endless).observation is not None
+
+
+def test_messages_that_overtake_each_other_change_nothing() -> None:
+    old = replace(everything(2 * CYCLE_US), lidar=lidar(CYCLE_US // 2, 99.0))
+    admission = after(None, old)
+    assert condition(admission, "lidar") is InputCondition.OUT_OF_ORDER
+    assert admission.observation is not None
+    assert admission.observation.lidar is not None
+    assert admission.observation.lidar.points[0, 0] == 1.0
+
+
+def test_a_stamp_from_the_future_is_not_believed() -> None:
+    early = replace(everything(2 * CYCLE_US), motion=motion(3 * CYCLE_US))
+    admission = after(None, early)
+    assert condition(admission, "motion") is InputCondition.FROM_FUTURE
+
+
+def test_a_clock_that_is_set_back_begins_anew() -> None:
+    _, held = admit(everything(50 * CYCLE_US), HeldInputs(), 50 * CYCLE_US, POLICY)
+    admission, _ = admit(everything(CYCLE_US), held, CYCLE_US, POLICY)
+    assert admission.observation is not None
+
+
+def test_an_old_command_counts_as_unknown() -> None:
+    short = replace(POLICY, command=InputLimits(max_age_s=0.05))
+    admission = after(None, replace(everything(2 * CYCLE_US), command=None), policy=short)
+    assert admission.observation is not None
+    assert admission.observation.command is DrivingCommand.UNKNOWN
+
+
+@settings(max_examples=60)
+@given(
+    arrivals=st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=12),
+)
+def test_no_input_past_its_limit_is_ever_planned_with(arrivals: list[list[bool]]) -> None:
+    held = HeldInputs()
+    for index, given_ones in enumerate(arrivals, start=1):
+        now_us = index * CYCLE_US
+        whole = everything(now_us)
+        arrived = dict(zip(NAMES, given_ones, strict=False))
+        inputs = VehicleInputs(
+            cameras={each: whole.cameras[each] for each in POLICY.cameras if arrived[f"camera {each.value}"]},
+            lidar=whole.lidar if arrived["lidar"] else None,
+            motion=whole.motion if arrived["motion"] else None,
+        )
+        admission, held = admit(inputs, held, now_us, POLICY)
+        if admission.observation is not None:
+            limits = dict.fromkeys(NAMES, 0.3) | {"motion": 0.1}
+            ages = {report.name: report.age_s for report in admission.reports if report.name != "command"}
+            assert all(age is not None and age <= limits[name] for name, age in ages.items())
+            assert admission.spread_s <= POLICY.max_spread_s
+        else:
+            assert admission.refusals
+
+
+def test_values_that_contradict_themselves_are_refused() -> None:
+    with pytest.raises(InputError, match="not both, not neither"):
+        Reading(stamp_us=0, value=None)
+    with pytest.raises(InputError, match="max_age_s must be positive"):
+        InputLimits(max_age_s=0.0)
+    with pytest.raises(InputError, match="max_frozen_s"):
+        InputLimits(max_age_s=1.0, max_frozen_s=-1.0)
+    with pytest.raises(InputError, match="max_spread_s"):
+        InputPolicy(max_spread_s=0.0)
+    with pytest.raises(InputError, match="odometry_pose"):
+        EgoMotion(history=motion(0).value.history, odometry_pose=np.zeros(2))  # type: ignore[union-attr]
+    assert CameraId.F0 in POLICY.cameras

@@ -22,18 +22,36 @@ def comfortable_stop(ego: EgoState, num_poses: int, interval_s: float) -> Trajec
     manoeuvre: it knows neither the road nor other road users.
     """
     direction = 1.0 if ego.velocity[0] >= 0 else -1.0
-    speed = abs(float(ego.velocity[0]))
-    acceleration = max(min(direction * float(ego.acceleration[0]), 0.0), -DECELERATION_MPS2)
+    poses = np.zeros((num_poses, 3))
+    poses[:, 0] = direction * braking_ways(
+        abs(float(ego.velocity[0])), direction * float(ego.acceleration[0]), num_poses, interval_s
+    )
+    return Trajectory(poses, interval_s=interval_s)
+
+
+def braking_ways(
+    speed: float,
+    acceleration: float,
+    num_poses: int,
+    interval_s: float,
+    *,
+    deceleration: float = DECELERATION_MPS2,
+    jerk: float = JERK_MPS3,
+) -> np.ndarray:
+    """[T] metres driven until 1, 2, ... intervals from now while braking to a standstill.
+
+    ``speed`` (m/s) is not negative. The braking builds up with ``jerk`` (m/s^3) from the present braking, if any
+    (``acceleration``, m/s^2), to ``deceleration`` (m/s^2, positive).
+    """
+    acceleration = max(min(acceleration, 0.0), -deceleration)
     steps_per_pose = max(1, round(interval_s / _STEP_S))
     step_s = interval_s / steps_per_pose
-    travelled, distance = [], 0.0
+    travelled, distance = np.zeros(num_poses), 0.0
     for step in range(1, num_poses * steps_per_pose + 1):
-        next_acceleration = max(acceleration - JERK_MPS3 * step_s, -DECELERATION_MPS2)
+        next_acceleration = max(acceleration - jerk * step_s, -deceleration)
         next_speed = max(speed + (acceleration + next_acceleration) / 2 * step_s, 0.0)
         distance += (speed + next_speed) / 2 * step_s
         speed, acceleration = next_speed, next_acceleration
         if step % steps_per_pose == 0:
-            travelled.append(direction * distance)
-    poses = np.zeros((num_poses, 3))
-    poses[:, 0] = travelled
-    return Trajectory(poses, interval_s=interval_s)
+            travelled[step // steps_per_pose - 1] = distance
+    return travelled

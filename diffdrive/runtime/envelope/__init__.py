@@ -1,14 +1,38 @@
-"""What stands between a planner and a vehicle: which inputs may be planned with, and which proposals can be driven."""
+"""What stands between a planner and a vehicle.
+
+inputs -> admit (young, alive, of one moment?) -> planner -> decide (drivable? consistent? else the next best) -> decision
+
+``SafePlanner`` does a whole cycle. ``admit`` and ``decide`` are pure functions of inputs, clock and memory.
+"""
 
 from diffdrive.runtime.envelope.admission import Admission, HeldInputs, InputPolicy, admit
+from diffdrive.runtime.envelope.carrying import PastPlan, retimed, stop_along
+from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
+from diffdrive.runtime.envelope.decision import Cycle, Decision, DecisionMemory, DecisionStatus, decide
 from diffdrive.runtime.envelope.feasibility import Feasibility, KinematicLimits, Violation, check_proposals
 from diffdrive.runtime.envelope.freshness import Held, InputCondition, InputLimits, InputReport
 from diffdrive.runtime.envelope.inputs import EgoMotion, Reading, VehicleInputs, camera_reading, lidar_reading
 from diffdrive.runtime.envelope.motion import Motion
+from diffdrive.runtime.envelope.repair import repaired
+from diffdrive.runtime.envelope.safe_planner import CycleOutcome, EnvelopeMemory, SafePlanner
+from diffdrive.runtime.envelope.selection import Choice, Selection, SelectionConfig, select
+from diffdrive.runtime.envelope.watchdog import Answer, AskInline, AskInThread
 
 __all__ = [
     "Admission",
+    "Answer",
+    "AskInThread",
+    "AskInline",
+    "Braking",
+    "Choice",
+    "Cycle",
+    "CycleOutcome",
+    "Decision",
+    "DecisionMemory",
+    "DecisionStatus",
     "EgoMotion",
+    "EnvelopeConfig",
+    "EnvelopeMemory",
     "Feasibility",
     "Held",
     "HeldInputs",
@@ -18,11 +42,20 @@ __all__ = [
     "InputReport",
     "KinematicLimits",
     "Motion",
+    "PastPlan",
     "Reading",
+    "SafePlanner",
+    "Selection",
+    "SelectionConfig",
     "VehicleInputs",
     "Violation",
     "admit",
     "camera_reading",
     "check_proposals",
+    "decide",
     "lidar_reading",
+    "repaired",
+    "retimed",
+    "select",
+    "stop_along",
 ]

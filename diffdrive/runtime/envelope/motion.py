@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffdrive.contracts import Axes, InputError
-from diffdrive.geometry import wrap_angle
+from diffdrive.runtime.envelope.arc_path import arcs_between
 
 SHORTEST_WAY_M = 0.25
 """Within a shorter way a turn is divided by this length: at a crawl, jitter of headings is no curvature."""
 
 CRAWL_MPS = 1.0
-"""Below this speed a yaw rate tells no curvature."""
+"""Below this speed a yaw rate tells no curvature, and an acceleration nothing of the next moment: standing ends braking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,26 +65,29 @@ class Motion:
         if not interval_s > 0:
             raise InputError(f"Motion.through needs a positive interval_s, got {interval_s}.")
         path = np.concatenate([np.zeros_like(poses[..., :1, :]), poses], axis=-2).astype(np.float64)
-        steps, turns = np.diff(path[..., :2], axis=-2), wrap_angle(np.diff(path[..., 2], axis=-1))
-        middles = path[..., :-1, 2] + turns / 2
-        along = steps[..., 0] * np.cos(middles) + steps[..., 1] * np.sin(middles)
-        # Of an arc: a chord is shorter by sin(x) / x with x half the turn.
-        ways = along / np.sinc(turns / (2 * np.pi))
+        ways, turns = arcs_between(path)
         speeds = ways / interval_s
         middle_s = (np.arange(poses.shape[-2]) + 0.5) * interval_s
         accelerations, between_s = _rates(speeds, middle_s, speed)
         curvatures = turns / np.copysign(np.maximum(np.abs(ways), SHORTEST_WAY_M), ways)
         steerings = np.arctan(wheel_base * curvatures)
-        steering = np.arctan(wheel_base * yaw_rate / speed) if abs(speed) >= CRAWL_MPS else steerings[..., :1]
+        crawls = abs(speed) < CRAWL_MPS
+        steering = steerings[..., :1] if crawls else np.arctan(wheel_base * yaw_rate / speed)
+        known = accelerations[..., :1] if crawls else acceleration
         return cls(
             speeds=speeds,
             accelerations=accelerations,
-            jerks=_rates(accelerations, between_s, acceleration)[0],
+            jerks=_rates(accelerations, between_s, known)[0],
             curvatures=curvatures,
             lateral_accelerations=speeds**2 * curvatures,
             steering_rates=_rates(steerings, middle_s, steering)[0],
-            slips=steps[..., 1] * np.cos(middles) - steps[..., 0] * np.sin(middles),
+            slips=_slips(path, turns),
         )
+
+
+def _slips(path: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    steps, middles = np.diff(path[..., :2], axis=-2), path[..., :-1, 2] + turns / 2
+    return np.asarray(steps[..., 1] * np.cos(middles) - steps[..., 0] * np.sin(middles))
 
 
 def _rates(values: np.ndarray, times_s: np.ndarray, present: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,198 @@
+"""What the vehicle shall do in a cycle, given what the planner said: drive a proposal, or the next best thing down the ladder.
+
+    a proposal that can be driven                                   PLANNED
+    the best one, bent to what the vehicle can do                   REPAIRED
+    the plan before, driven on                                      CARRIED_ON     no plan, and the last one is young
+    a comfortable stop on the path of the plan before               STOPPING       no plan for longer
+    a hard stop from what was last known of the motion              EMERGENCY_STOP the motion is unknown too
+
+``decide`` is a pure function: the same cycle and memory give the same decision, to the bit.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from diffdrive.runtime.envelope.arc_path import ArcPath
+from diffdrive.runtime.envelope.carrying import PastPlan, retimed, stop_along
+from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
+from diffdrive.runtime.envelope.feasibility import Violation, check_proposals
+from diffdrive.runtime.envelope.inputs import EgoMotion
+from diffdrive.runtime.envelope.repair import repaired
+from diffdrive.runtime.envelope.selection import Choice, select
+from diffdrive.runtime.fallback import braking_ways
+from diffdrive.runtime.plan import Plan
+from diffdrive.scene import Trajectory
+
+
+class DecisionStatus(enum.Enum):
+    """Which rung of the ladder the vehicle is on. Every value is a sentence that can be shown to a person as it is."""
+
+    PLANNED = "The planner's best proposal that can be driven is driven."
+    REPAIRED = "No proposal can be driven as it is, so the best one was bent to what the vehicle can do."
+    CARRIED_ON = "There is no new plan, so the plan before is driven on."
+    STOPPING = "There has been no plan for too long, so the vehicle brakes comfortably to a stop."
+    EMERGENCY_STOP = "The vehicle does not know how it moves, so it brakes hard to a stop."
+
+    @property
+    def is_planned(self) -> bool:
+        """True where what is driven was planned in this cycle."""
+        return self in (DecisionStatus.PLANNED, DecisionStatus.REPAIRED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """What a cycle ended with."""
+
+    now_us: int
+    """When it began, on the vehicle's clock."""
+
+    plan: Plan | None
+    """The planner's answer, if it was asked and answered in time."""
+
+    reason: str = ""
+    """Why there is no plan."""
+
+    motion: EgoMotion | None = None
+    """How the vehicle moves; None where that may not be relied on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionMemory:
+    """What a decision needs of the ones before it."""
+
+    past: PastPlan | None = None
+    """The last plan of the planner that was driven."""
+
+    motion: EgoMotion | None = None
+    """The last known motion."""
+
+    num_poses: int = 8
+    interval_s: float = 0.5
+    """Of trajectories, while no plan has shown them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to drive, in the vehicle's frame at the beginning of the cycle, and why."""
+
+    trajectory: Trajectory
+    status: DecisionStatus
+    detail: str = ""
+    mode: int | None = None
+    """The proposal that it is, or was bent from."""
+
+    choice: Choice | None = None
+    violations: tuple[Violation, ...] = ()
+    """The limits that the proposal with the highest score breaks."""
+
+    num_infeasible: int = 0
+    """Proposals that cannot be driven."""
+
+    plan_age_s: float = 0.0
+    """Since the plan that it rests on was made."""
+
+
+def decide(cycle: Cycle, memory: DecisionMemory, config: EnvelopeConfig) -> tuple[Decision, DecisionMemory]:
+    """The decision of ``cycle``, and what to remember of it."""
+    motion = cycle.motion
+    memory = memory if motion is None else replace(memory, motion=motion)
+    if motion is None:
+        return _emergency_stop(cycle, memory, config), memory
+    if cycle.plan is None or not cycle.plan.status.is_planned:
+        return _without_plan(cycle, motion, memory, config), memory
+    decision = _planned(cycle.plan, cycle.now_us, motion, memory, config)
+    past = PastPlan(trajectory=decision.trajectory, odometry_pose=motion.odometry_pose, stamp_us=cycle.now_us)
+    trajectory = decision.trajectory
+    return decision, replace(memory, past=past, num_poses=trajectory.num_poses, interval_s=trajectory.interval_s)
+
+
+def _planned(plan: Plan, now_us: int, motion: EgoMotion, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
+    interval_s = plan.trajectory.interval_s
+    checked = check_proposals(plan.proposals, interval_s, motion.present, config.wheel_base, config.limits)
+    before = memory.past
+    is_young = before is not None and 0 < before.age_s(now_us) <= config.max_plan_age_s and _is_on(before, motion, config)
+    carried = retimed(before, motion.odometry_pose, now_us) if before is not None and is_young else None
+    chosen = select(plan.proposals, plan.scores, checked.is_feasible, carried, config.selection)
+    best = int(plan.scores.argmax())
+    told, few = checked.violations(best), int((~checked.is_feasible).sum())
+    if chosen is not None:
+        return Decision(
+            trajectory=Trajectory(plan.proposals[chosen.mode], interval_s=interval_s),
+            status=DecisionStatus.PLANNED,
+            mode=chosen.mode,
+            choice=chosen.choice,
+            violations=told,
+            num_infeasible=few,
+        )
+    bent = repaired(Trajectory(plan.proposals[best], interval_s=interval_s), motion.present, config.wheel_base, config.limits)
+    return Decision(
+        trajectory=bent,
+        status=DecisionStatus.REPAIRED,
+        detail=" ".join(violation.value for violation in told),
+        mode=best,
+        violations=told,
+        num_infeasible=few,
+    )
+
+
+def _without_plan(cycle: Cycle, motion: EgoMotion, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
+    reason, past = cycle.reason or _reason(cycle.plan), memory.past
+    age_s = 0.0 if past is None else past.age_s(cycle.now_us)
+    if past is not None and not (0 <= age_s <= config.max_path_age_s and _is_on(past, motion, config)):
+        past = None
+    if past is not None and age_s <= config.max_plan_age_s:
+        trajectory = retimed(past, motion.odometry_pose, cycle.now_us)
+        return Decision(trajectory=trajectory, status=DecisionStatus.CARRIED_ON, detail=reason, plan_age_s=age_s)
+    trajectory = _stop(past, motion, memory, config.comfortable)
+    return Decision(trajectory=trajectory, status=DecisionStatus.STOPPING, detail=reason, plan_age_s=age_s)
+
+
+def _is_on(past: PastPlan, motion: EgoMotion, config: EnvelopeConfig) -> bool:
+    """Whether the vehicle is where the plan led it, and not somewhere that it was put."""
+    return past.departure_m(motion.odometry_pose) <= config.limits.max_start_offset
+
+
+def _emergency_stop(cycle: Cycle, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
+    if memory.motion is None:
+        trajectory = Trajectory(np.zeros((memory.num_poses, 3)), interval_s=memory.interval_s)
+    else:
+        trajectory = _stop(memory.past, memory.motion, memory, config.emergency)
+    age_s = 0.0 if memory.past is None else memory.past.age_s(cycle.now_us)
+    return Decision(
+        trajectory=trajectory,
+        status=DecisionStatus.EMERGENCY_STOP,
+        detail=cycle.reason or _reason(cycle.plan),
+        plan_age_s=age_s,
+    )
+
+
+def _stop(past: PastPlan | None, motion: EgoMotion, memory: DecisionMemory, braking: Braking) -> Trajectory:
+    """On the path of ``past``; without one on the arc that the vehicle is in."""
+    speed, acceleration = float(motion.present.velocity[0]), float(motion.present.acceleration[0])
+    if past is not None:
+        return stop_along(past, motion.odometry_pose, speed, acceleration, deceleration=braking.deceleration, jerk=braking.jerk)
+    curvature = motion.present.yaw_rate / speed if speed > 1.0 else 0.0
+    ways = braking_ways(
+        max(speed, 0.0),
+        acceleration,
+        memory.num_poses,
+        memory.interval_s,
+        deceleration=braking.deceleration,
+        jerk=braking.jerk,
+    )
+    return Trajectory(_arc(curvature).at(ways), interval_s=memory.interval_s)
+
+
+def _arc(curvature: float) -> ArcPath:
+    """From the origin along x, a metre long: it goes on as it ends."""
+    half = curvature / 2
+    chord = float(np.sinc(half / np.pi))
+    return ArcPath(np.array([[0.0, 0.0, 0.0], [chord * np.cos(half), chord * np.sin(half), curvature]]))
+
+
+def _reason(plan: Plan | None) -> str:
+    return "The planner did not answer." if plan is None else f"{plan.status.value} {plan.detail}".strip()

@@ -8,11 +8,13 @@ inputs -> admit (young, alive, of one moment?) -> planner -> decide (drivable? c
 from diffdrive.runtime.envelope.admission import Admission, HeldInputs, InputPolicy, admit
 from diffdrive.runtime.envelope.carrying import PastPlan, retimed, stop_along
 from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
+from diffdrive.runtime.envelope.counters import EnvelopeCounters
 from diffdrive.runtime.envelope.decision import Cycle, Decision, DecisionMemory, DecisionStatus, decide
 from diffdrive.runtime.envelope.feasibility import Feasibility, KinematicLimits, Violation, check_proposals
 from diffdrive.runtime.envelope.freshness import Held, InputCondition, InputLimits, InputReport
 from diffdrive.runtime.envelope.inputs import EgoMotion, Reading, VehicleInputs, camera_reading, lidar_reading
 from diffdrive.runtime.envelope.motion import Motion
+from diffdrive.runtime.envelope.recording import Replayed, cycle_line, header_line, replay
 from diffdrive.runtime.envelope.repair import repaired
 from diffdrive.runtime.envelope.safe_planner import CycleOutcome, EnvelopeMemory, SafePlanner
 from diffdrive.runtime.envelope.selection import Choice, Selection, SelectionConfig, select
@@ -32,6 +34,7 @@ __all__ = [
     "DecisionStatus",
     "EgoMotion",
     "EnvelopeConfig",
+    "EnvelopeCounters",
     "EnvelopeMemory",
     "Feasibility",
     "Held",
@@ -44,6 +47,7 @@ __all__ = [
     "Motion",
     "PastPlan",
     "Reading",
+    "Replayed",
     "SafePlanner",
     "Selection",
     "SelectionConfig",
@@ -52,9 +56,12 @@ __all__ = [
     "admit",
     "camera_reading",
     "check_proposals",
+    "cycle_line",
     "decide",
+    "header_line",
     "lidar_reading",
     "repaired",
+    "replay",
     "retimed",
     "select",
     "stop_along",

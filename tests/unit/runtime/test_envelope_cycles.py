@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_envelope_admission import CYCLE_US, POLICY, everything
-from test_envelope_decision import arc, plan
+from driven_plans import arc, plan
+from vehicle_inputs import CYCLE_US, POLICY, everything
 
 from diffdrive.contracts import InputError
 from diffdrive.runtime.envelope import (

@@ -86,7 +86,7 @@ class SteeredBlock(nn.Module):
 
 
 class PointConvolution(nn.Conv1d):
-    """A convolution along the points of [..., T, C] as one matrix product: twice as fast on a CPU where the points are few."""
+    """A convolution along the points of [..., T, C] as one matrix product, which CPUs do faster where the points are few."""
 
     def __init__(self, channels: int, width: int, kernel: int = KERNEL, stride: int = 1) -> None:
         super().__init__(channels, width, kernel, stride=stride, padding=kernel // 2)

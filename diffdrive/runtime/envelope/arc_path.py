@@ -29,7 +29,7 @@ class ArcPath:
         Axes("ArcPath").check("poses", poses, "K 3", finite=True)
         if len(poses) < 2:
             raise InputError(f"ArcPath needs two poses or more, got {len(poses)}.")
-        lengths, turns = arcs_between(poses)
+        lengths, turns, _ = arcs_between(poses)
         lengths = np.maximum(lengths, 0.0)
         object.__setattr__(self, "poses", poses)
         object.__setattr__(self, "ways", frozen_array(np.concatenate([[0.0], np.cumsum(lengths)]), np.float64))
@@ -52,18 +52,27 @@ class ArcPath:
         length = self._lengths[piece]
         turn = np.where(length > 1e-9, self._turns[piece] * driven / np.maximum(length, 1e-9), 0.0)
         start = self.poses[piece]
-        chord, direction = driven * np.sinc(turn / (2 * np.pi)), start[..., 2] + turn / 2
-        x, y = start[..., 0] + chord * np.cos(direction), start[..., 1] + chord * np.sin(direction)
-        return np.stack([x, y, wrap_angle(start[..., 2] + turn)], axis=-1)
+        x, y = arc_step(driven, turn, start[..., 2])
+        return np.stack([start[..., 0] + x, start[..., 1] + y, wrap_angle(start[..., 2] + turn)], axis=-1)
 
 
-def arcs_between(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths (metres, negative backwards) and turns (radians) [..., K - 1] of the arcs between poses [..., K, 3].
+def arc_step(
+    way: np.ndarray | float, turn: np.ndarray | float, heading: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """x and y (metres) gained on an arc of ``way`` metres that turns by ``turn`` from ``heading`` (radians). Any shape."""
+    chord, direction = way * np.sinc(np.asarray(turn) / (2 * np.pi)), heading + np.asarray(turn) / 2
+    return chord * np.cos(direction), chord * np.sin(direction)
 
-    An arc follows its chord's share along the mean heading; what the chord has across it is not driven by rolling wheels.
+
+def arcs_between(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lengths (metres, negative backwards), turns (radians) and slips (metres) [..., K - 1] between poses [..., K, 3].
+
+    An arc follows its chord's share along the mean heading; the slip is the chord's share across it, which rolling wheels
+    do not drive.
     """
     steps, turns = np.diff(poses[..., :2], axis=-2), wrap_angle(np.diff(poses[..., 2], axis=-1))
     middles = poses[..., :-1, 2] + turns / 2
     along = steps[..., 0] * np.cos(middles) + steps[..., 1] * np.sin(middles)
+    across = steps[..., 1] * np.cos(middles) - steps[..., 0] * np.sin(middles)
     # A chord is shorter than its arc by sin(x) / x with x half the turn.
-    return along / np.sinc(turns / (2 * np.pi)), turns
+    return along / np.sinc(turns / (2 * np.pi)), turns, across

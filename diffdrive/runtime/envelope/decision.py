@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffdrive.runtime.envelope.arc_path import ArcPath
+from diffdrive.runtime.envelope.arc_path import ArcPath, arc_step
 from diffdrive.runtime.envelope.carrying import PastPlan, retimed, stop_along
 from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
 from diffdrive.runtime.envelope.feasibility import Violation, check_proposals
@@ -70,9 +70,10 @@ class DecisionMemory:
     motion: EgoMotion | None = None
     """The last known motion."""
 
-    num_poses: int = 8
-    interval_s: float = 0.5
-    """Of trajectories, while no plan has shown them."""
+    @property
+    def shape(self) -> tuple[int, float]:
+        """Number of poses and interval (s) of trajectories: the last plan's, else the network's usual ones."""
+        return (8, 0.5) if self.past is None else (self.past.trajectory.num_poses, self.past.trajectory.interval_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ class Decision:
     """Proposals that cannot be driven."""
 
     plan_age_s: float = 0.0
-    """Since the plan that it rests on was made."""
+    """Since the plan that it rests on was made; 0 where it rests on none."""
 
 
 def decide(cycle: Cycle, memory: DecisionMemory, config: EnvelopeConfig) -> tuple[Decision, DecisionMemory]:
@@ -106,8 +107,7 @@ def decide(cycle: Cycle, memory: DecisionMemory, config: EnvelopeConfig) -> tupl
         return _without_plan(cycle, motion, memory, config), memory
     decision = _planned(cycle.plan, cycle.now_us, motion, memory, config)
     past = PastPlan(trajectory=decision.trajectory, odometry_pose=motion.odometry_pose, stamp_us=cycle.now_us)
-    trajectory = decision.trajectory
-    return decision, replace(memory, past=past, num_poses=trajectory.num_poses, interval_s=trajectory.interval_s)
+    return decision, replace(memory, past=past)
 
 
 def _planned(plan: Plan, now_us: int, motion: EgoMotion, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
@@ -147,7 +147,7 @@ def _without_plan(cycle: Cycle, motion: EgoMotion, memory: DecisionMemory, confi
     if past is not None and age_s <= config.max_plan_age_s:
         trajectory = retimed(past, motion.odometry_pose, cycle.now_us)
         return Decision(trajectory=trajectory, status=DecisionStatus.CARRIED_ON, detail=reason, plan_age_s=age_s)
-    trajectory = _stop(past, motion, memory, config.comfortable)
+    trajectory, age_s = _stop(past, motion, memory, config.comfortable), 0.0 if past is None else age_s
     return Decision(trajectory=trajectory, status=DecisionStatus.STOPPING, detail=reason, plan_age_s=age_s)
 
 
@@ -158,7 +158,8 @@ def _is_on(past: PastPlan, motion: EgoMotion, config: EnvelopeConfig) -> bool:
 
 def _emergency_stop(cycle: Cycle, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
     if memory.motion is None:
-        trajectory = Trajectory(np.zeros((memory.num_poses, 3)), interval_s=memory.interval_s)
+        num_poses, interval_s = memory.shape
+        trajectory = Trajectory(np.zeros((num_poses, 3)), interval_s=interval_s)
     else:
         trajectory = _stop(memory.past, memory.motion, memory, config.emergency)
     age_s = 0.0 if memory.past is None else memory.past.age_s(cycle.now_us)
@@ -175,23 +176,22 @@ def _stop(past: PastPlan | None, motion: EgoMotion, memory: DecisionMemory, brak
     speed, acceleration = float(motion.present.velocity[0]), float(motion.present.acceleration[0])
     if past is not None:
         return stop_along(past, motion.odometry_pose, speed, acceleration, deceleration=braking.deceleration, jerk=braking.jerk)
+    num_poses, interval_s = memory.shape
     curvature = motion.present.yaw_rate / speed if speed > 1.0 else 0.0
     ways = braking_ways(
         max(speed, 0.0),
         acceleration,
-        memory.num_poses,
-        memory.interval_s,
+        num_poses,
+        interval_s,
         deceleration=braking.deceleration,
         jerk=braking.jerk,
     )
-    return Trajectory(_arc(curvature).at(ways), interval_s=memory.interval_s)
+    return Trajectory(_arc(curvature).at(ways), interval_s=interval_s)
 
 
 def _arc(curvature: float) -> ArcPath:
     """From the origin along x, a metre long: it goes on as it ends."""
-    half = curvature / 2
-    chord = float(np.sinc(half / np.pi))
-    return ArcPath(np.array([[0.0, 0.0, 0.0], [chord * np.cos(half), chord * np.sin(half), curvature]]))
+    return ArcPath(np.array([[0.0, 0.0, 0.0], [*arc_step(1.0, curvature), curvature]]))
 
 
 def _reason(plan: Plan | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from diffdrive.contracts import InputError
+from diffdrive.runtime.envelope.arc_path import arc_step
 from diffdrive.runtime.envelope.motion import Motion
 from diffdrive.scene import EgoState
 
@@ -118,8 +119,6 @@ def check_proposals(
 def _start_offsets(proposals: np.ndarray, interval_s: float, ego: EgoState) -> np.ndarray:
     """[M] metres by which the first pose lies aside of the arc that speed and yaw rate lead along."""
     turn = ego.yaw_rate * interval_s
-    way = float(ego.velocity[0]) * interval_s
-    chord = way * np.sinc(turn / (2 * np.pi))
-    kept = chord * np.array([np.cos(turn / 2), np.sin(turn / 2)])
+    kept = np.array(arc_step(float(ego.velocity[0]) * interval_s, turn))
     aside = np.array([-np.sin(turn), np.cos(turn)])
     return np.asarray(np.abs((proposals[:, 0, :2] - kept) @ aside))

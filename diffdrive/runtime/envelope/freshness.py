@@ -94,9 +94,10 @@ def receive(
     age_s, frozen_s = (now_us - held.stamp_us) / _SECOND_US, (held.stamp_us - held.since_us) / _SECOND_US
     is_stale = age_s > limits.max_age_s
     is_frozen = limits.max_frozen_s is not None and frozen_s > limits.max_frozen_s
-    if is_stale and condition is InputCondition.HELD:
+    is_well = condition in (InputCondition.HELD, InputCondition.FRESH)
+    if is_stale and is_well:
         condition = InputCondition.STALE
-    elif is_frozen and condition is InputCondition.FRESH:
+    elif is_frozen and is_well:
         condition, detail = InputCondition.FROZEN, f"Identical for {frozen_s:.2f} s."
     return held, InputReport(name=name, condition=condition, is_usable=not (is_stale or is_frozen), age_s=age_s, detail=detail)
 

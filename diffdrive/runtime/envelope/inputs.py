@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from diffdrive.contracts import Axes, InputError, frozen_array
-from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep
+from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep, Observation
 
 T = TypeVar("T")
 
@@ -59,8 +59,7 @@ class EgoMotion:
     """[3] x, y (metres), heading (radians) of the rear axle in a frame that stands still: plans are carried over by it."""
 
     def __post_init__(self) -> None:
-        if not self.history:
-            raise InputError("EgoMotion.history must hold at least the present state.")
+        Observation(ego_history=self.history)  # raises for a history that cannot be planned with
         pose = frozen_array(self.odometry_pose, np.float64)
         Axes("EgoMotion").check("odometry_pose", pose, "3", finite=True)
         object.__setattr__(self, "odometry_pose", pose)

@@ -65,7 +65,7 @@ class Motion:
         if not interval_s > 0:
             raise InputError(f"Motion.through needs a positive interval_s, got {interval_s}.")
         path = np.concatenate([np.zeros_like(poses[..., :1, :]), poses], axis=-2).astype(np.float64)
-        ways, turns = arcs_between(path)
+        ways, turns, slips = arcs_between(path)
         speeds = ways / interval_s
         middle_s = (np.arange(poses.shape[-2]) + 0.5) * interval_s
         accelerations, between_s = _rates(speeds, middle_s, speed)
@@ -81,13 +81,8 @@ class Motion:
             curvatures=curvatures,
             lateral_accelerations=speeds**2 * curvatures,
             steering_rates=_rates(steerings, middle_s, steering)[0],
-            slips=_slips(path, turns),
+            slips=slips,
         )
-
-
-def _slips(path: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    steps, middles = np.diff(path[..., :2], axis=-2), path[..., :-1, 2] + turns / 2
-    return np.asarray(steps[..., 1] * np.cos(middles) - steps[..., 0] * np.sin(middles))
 
 
 def _rates(values: np.ndarray, times_s: np.ndarray, present: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffdrive.runtime.envelope.arc_path import ArcPath
+from diffdrive.runtime.envelope.arc_path import ArcPath, arc_step
 from diffdrive.runtime.envelope.feasibility import KinematicLimits
 from diffdrive.scene import EgoState, Trajectory
 
@@ -93,10 +93,8 @@ def _roll(car: _Car, step_s: float, wheel_base: float) -> float:
     speed = max(car.speed + car.acceleration * step_s, 0.0)
     way = (car.speed + speed) / 2 * step_s
     turn = way * math.tan(car.steering) / wheel_base
-    chord = way * float(np.sinc(turn / (2 * math.pi)))
-    car.x += chord * math.cos(car.heading + turn / 2)
-    car.y += chord * math.sin(car.heading + turn / 2)
-    car.heading += turn
+    x, y = arc_step(way, turn, car.heading)
+    car.x, car.y, car.heading = car.x + float(x), car.y + float(y), car.heading + turn
     if speed == 0.0:
         car.acceleration = max(car.acceleration, 0.0)
     car.speed = speed

@@ -42,8 +42,6 @@ class Selection:
 
     mode: int
     choice: Choice
-    departure_m: float | None
-    """Its mean distance from the plan before; None where there was none."""
 
 
 def select(
@@ -62,15 +60,15 @@ def select(
     allowed = np.where(is_feasible, scores, -np.inf)
     best = int(allowed.argmax())
     if before is None:
-        return Selection(mode=best, choice=Choice.BEST, departure_m=None)
+        return Selection(mode=best, choice=Choice.BEST)
     departures = departures_from(before, proposals)
     follows = is_feasible & (departures <= config.max_departure_m)
     if not follows.any():
-        return Selection(mode=best, choice=Choice.CHANGED, departure_m=float(departures[best]))
+        return Selection(mode=best, choice=Choice.CHANGED)
     kept = int(np.where(follows, scores, -np.inf).argmax())
     if scores[best] > scores[kept] + config.margin:
-        return Selection(mode=best, choice=Choice.CHANGED, departure_m=float(departures[best]))
-    return Selection(mode=kept, choice=Choice.KEPT, departure_m=float(departures[kept]))
+        return Selection(mode=best, choice=Choice.CHANGED)
+    return Selection(mode=kept, choice=Choice.KEPT)
 
 
 def departures_from(before: Trajectory, proposals: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class Asks(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskInline:
-    """In the caller's thread: it waits for the planner, and throws away what comes too late. For simulation and replay."""
+    """In the caller's thread: it waits for the planner, and throws away what comes too late. For simulation."""
 
     planner: AnswersObservations
     clock: Callable[[], float] = time.monotonic

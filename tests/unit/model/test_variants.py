@@ -15,6 +15,7 @@ from diffdrive.contracts import InputError
 from diffdrive.diffusion import JUMP_TABLES, noise_table
 from diffdrive.model import DecoderKind, PlannerConfig, PlannerModel, Prior, base, nano, planner_config
 from diffdrive.model.checkpoint import load_checkpoint, save_checkpoint
+from diffdrive.model.decoder.unet import PointConvolution
 from diffdrive.model.inference import InferenceModel
 
 ALL = list(TINY_VARIANTS)
@@ -186,3 +187,13 @@ def test_sizes_of_nanos_decoders(changes: dict, millions: float) -> None:
     model = PlannerModel(config, torch.zeros(config.anchor_shape))
     count = sum(parameter.numel() for parameter in model.decoder.parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.001)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "num_points"), [(3, 1, 8), (3, 2, 8), (3, 2, 7), (1, 1, 4)])
+def test_a_convolution_along_points_is_the_one_of_torch(kernel: int, stride: int, num_points: int) -> None:
+    torch.manual_seed(0)
+    layer = PointConvolution(5, 6, kernel=kernel, stride=stride)
+    points = torch.randn(2, 3, num_points, 5)
+    channels_first = points.flatten(0, 1).transpose(1, 2)
+    expected = torch.nn.functional.conv1d(channels_first, layer.weight, layer.bias, stride=stride, padding=kernel // 2)
+    torch.testing.assert_close(layer(points), expected.transpose(1, 2).unflatten(0, (2, 3)))

@@ -23,7 +23,7 @@ from diffdrive.runtime.envelope import (
     admit,
     lidar_reading,
 )
-from diffdrive.scene import CameraId, DrivingCommand, LidarSweep
+from diffdrive.scene import CameraId, DrivingCommand, EgoState, LidarSweep
 
 NAMES = ("camera l0", "camera f0", "camera r0", "lidar", "motion", "command")
 
@@ -149,6 +149,31 @@ def test_no_input_past_its_limit_is_ever_planned_with(arrivals: list[list[bool]]
             assert admission.spread_s <= POLICY.max_spread_s
         else:
             assert admission.refusals
+
+
+def test_a_message_that_was_long_on_its_way_is_told_to_be_too_old() -> None:
+    late = replace(everything(5 * CYCLE_US), lidar=lidar(CYCLE_US, 3.0))
+    admission = after(None, None, None, None, late, policy=POLICY)
+    assert condition(admission, "lidar") is InputCondition.OUT_OF_ORDER
+    held = HeldInputs()
+    admission, _ = admit(late, held, 5 * CYCLE_US, POLICY)
+    assert condition(admission, "lidar") is InputCondition.STALE
+    assert admission.refusals == ("lidar: The last usable message is too old. It is 0.40 s old.",)
+
+
+def test_a_frozen_camera_stays_frozen_in_a_cycle_without_a_message() -> None:
+    cycles = [everything((index + 1) * CYCLE_US, content=7) for index in range(7)]
+    admission = after(*cycles, replace(everything(8 * CYCLE_US), cameras={}))
+    assert condition(admission, "camera f0") is InputCondition.FROZEN
+    assert admission.observation is None
+
+
+def test_a_history_that_cannot_be_planned_with_is_a_fault_of_its_message() -> None:
+    state = EgoState(timestamp_us=0, pose=np.ones(3), velocity=np.zeros(2), acceleration=np.zeros(2))
+    for history in ((), (state,), (replace(state, pose=np.zeros(3)),) * 2):
+        reading = Reading.of(lambda given=history: EgoMotion(history=given, odometry_pose=np.zeros(3)), 2 * CYCLE_US)
+        admission = after(None, replace(everything(2 * CYCLE_US), motion=reading))
+        assert condition(admission, "motion") is InputCondition.UNUSABLE
 
 
 def test_values_that_contradict_themselves_are_refused() -> None:

@@ -172,6 +172,24 @@ def test_a_first_cycle_without_a_plan_stops_in_the_bend_that_the_vehicle_is_in()
     np.testing.assert_allclose(np.hypot(poses[:, 0], poses[:, 1] - SPEED / 0.4), SPEED / 0.4, atol=1e-6)
 
 
+def test_a_stop_forgets_a_path_that_is_too_old() -> None:
+    curve = Cycle(now_us=0, plan=plan(arc(0.03)), motion=motion(yaw_rate=0.03 * SPEED))
+    stand = motion(arc(0.03)[0])  # on the path, wheels straight
+    young, old = (Cycle(now_us=seconds * 1_000_000, plan=None, reason="Late.", motion=stand) for seconds in (5, 7))
+    on_path, ahead_only = run(curve, young)[1], run(curve, old)[1]
+    assert {on_path.status, ahead_only.status} == {DecisionStatus.STOPPING}
+    assert on_path.trajectory.poses[-1, 1] > 1.0
+    assert not ahead_only.trajectory.poses[:, 1].any()
+    assert (on_path.plan_age_s, ahead_only.plan_age_s) == (5.0, 0.0)
+
+
+def test_a_vehicle_that_was_put_elsewhere_chooses_anew() -> None:
+    first = Cycle(now_us=0, plan=plan(arc(0.0)), motion=motion())
+    put = motion(np.array([0.8, 30.0, 0.0]))
+    again = run(first, Cycle(now_us=CYCLE_US, plan=plan(arc(0.0)), motion=put))[1]
+    assert again.choice is Choice.BEST
+
+
 def test_a_fallback_of_the_planner_counts_as_no_plan() -> None:
     stop = Plan(
         trajectory=Trajectory(arc(speed=1.0)),

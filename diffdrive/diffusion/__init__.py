@@ -3,6 +3,7 @@
 from diffdrive.diffusion.normalizer import BoxNormalizer
 from diffdrive.diffusion.sampler import CLEAN, JumpTable, step
 from diffdrive.diffusion.schedule import NoiseSchedule
+from diffdrive.diffusion.start import noise_to_start_at
 from diffdrive.diffusion.tables import DDIM, JUMP_TABLES, REFERENCE, ddim_table, noise_table, reference_table
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "NoiseSchedule",
     "ddim_table",
     "noise_table",
+    "noise_to_start_at",
     "reference_table",
     "step",
 ]

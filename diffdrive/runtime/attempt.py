@@ -13,6 +13,7 @@ from diffdrive.features.inputs.packing import pack_sensors
 from diffdrive.features.inputs.stitching import STITCH_ORDER
 from diffdrive.runtime.engine import Engine, SensorEngine
 from diffdrive.runtime.errors import describe
+from diffdrive.runtime.noise import fixed_noise
 from diffdrive.runtime.plan import PlanStatus
 from diffdrive.scene import Observation
 from diffdrive.tensors import PlannerInputs, Proposals, SensorTensors
@@ -45,8 +46,7 @@ class Attempt:
         self.engine = engine
         # Asked once: the check looks at every property of the engine.
         self._sensor_engine = engine if isinstance(engine, SensorEngine) else None
-        generator = torch.Generator().manual_seed(seed)
-        self._noise = torch.randn(engine.spec.noise_shape, generator=generator).to(engine.device)
+        self._noise = fixed_noise(engine.spec.noise_shape, seed).to(engine.device)
 
     def features(self, observation: Observation) -> PlannerInputs | SensorTensors:
         """What the engine takes: sensor tensors if it preprocesses itself, else inputs on its device."""

@@ -48,6 +48,11 @@ def scene_key(observation: Observation) -> str:
     return digest.hexdigest()
 
 
+def fixed_noise(shape: Sequence[int], seed: int) -> torch.Tensor:
+    """Standard normal of ``shape``, the same for every scene: what a planner starts from unless told otherwise."""
+    return torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed))
+
+
 def noise_for(kind: NoiseKind, key: str, seed: int, shape: Sequence[int], device: torch.device | str = "cpu") -> np.ndarray:
     """[M, T, 2] float32 of ``shape``, for one scene.
 

@@ -6,7 +6,7 @@ inputs -> admit (young, alive, of one moment?) -> planner -> decide (drivable? c
 """
 
 from diffdrive.runtime.envelope.admission import Admission, HeldInputs, InputPolicy, admit
-from diffdrive.runtime.envelope.carrying import PastPlan, retimed, stop_along
+from diffdrive.runtime.envelope.carrying import PastPlan, driven_on, retimed, stop_along
 from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
 from diffdrive.runtime.envelope.counters import EnvelopeCounters
 from diffdrive.runtime.envelope.decision import Cycle, Decision, DecisionMemory, DecisionStatus, decide
@@ -18,6 +18,7 @@ from diffdrive.runtime.envelope.recording import Replayed, cycle_line, header_li
 from diffdrive.runtime.envelope.repair import repaired
 from diffdrive.runtime.envelope.safe_planner import CycleOutcome, EnvelopeMemory, SafePlanner
 from diffdrive.runtime.envelope.selection import Choice, Selection, SelectionConfig, select
+from diffdrive.runtime.envelope.warm_start import PastProposals, Start, StartKind, WarmStart, WarmStartConfig
 from diffdrive.runtime.envelope.watchdog import Answer, AskInline, AskInThread
 
 __all__ = [
@@ -46,18 +47,24 @@ __all__ = [
     "KinematicLimits",
     "Motion",
     "PastPlan",
+    "PastProposals",
     "Reading",
     "Replayed",
     "SafePlanner",
     "Selection",
     "SelectionConfig",
+    "Start",
+    "StartKind",
     "VehicleInputs",
     "Violation",
+    "WarmStart",
+    "WarmStartConfig",
     "admit",
     "camera_reading",
     "check_proposals",
     "cycle_line",
     "decide",
+    "driven_on",
     "header_line",
     "lidar_reading",
     "repaired",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,16 +49,36 @@ def retimed(past: PastPlan, odometry_pose: np.ndarray, now_us: int) -> Trajector
 
     Raises ``InputError`` for a plan from the future.
     """
+    interval_s = past.trajectory.interval_s
+    fine_s, count = interval_s / _FINE, _FINE * past.trajectory.num_poses
+    return _later(past, odometry_pose, now_us, lambda speed: braking_ways(speed, 0.0, count, fine_s), fine_s)
+
+
+def driven_on(past: PastPlan, odometry_pose: np.ndarray, now_us: int) -> Trajectory:
+    """``past`` as if it had been made now: the poses that it has for later times, then with its last speed and yaw rate.
+
+    Raises ``InputError`` for a plan from the future.
+    """
+    interval_s = past.trajectory.interval_s
+    steps = interval_s * np.arange(1, past.trajectory.num_poses + 1)
+    return _later(past, odometry_pose, now_us, lambda speed: speed * steps, interval_s)
+
+
+def _later(
+    past: PastPlan,
+    odometry_pose: np.ndarray,
+    now_us: int,
+    beyond: Callable[[float], np.ndarray],
+    beyond_s: float,
+) -> Trajectory:
+    """``beyond`` makes of the last speed (m/s) the metres [N] that follow the plan's end, one every ``beyond_s``."""
     age_s = past.age_s(now_us)
     if age_s < 0:
         raise InputError(f"The plan to carry over is {-age_s:.3f} s ahead of the clock. Give the clock of the plans.")
     path, plan = past.path(odometry_pose), past.trajectory
-    last_speed = float(path.ways[-1] - path.ways[-2]) / plan.interval_s
-    fine_s = plan.interval_s / _FINE
-    braking = braking_ways(last_speed, 0.0, _FINE * plan.num_poses, fine_s)
-    braking_s = plan.horizon_s + fine_s * np.arange(1, len(braking) + 1)
-    known_s = np.concatenate([[0.0], plan.times_s, braking_s])
-    known_ways = np.concatenate([path.ways, path.length + braking])
+    more = beyond(float(path.ways[-1] - path.ways[-2]) / plan.interval_s)
+    known_s = np.concatenate([[0.0], plan.times_s, plan.horizon_s + beyond_s * np.arange(1, len(more) + 1)])
+    known_ways = np.concatenate([path.ways, path.length + more])
     return Trajectory(path.at(np.interp(age_s + plan.times_s, known_s, known_ways)), interval_s=plan.interval_s)
 
 

@@ -17,6 +17,7 @@ _HELP = {
     "diffdrive_violations_total": "Limits that the proposal with the highest score broke.",
     "diffdrive_infeasible_proposals_total": "Proposals that could not be driven.",
     "diffdrive_plans_total": "Answers of the planner by status.",
+    "diffdrive_starts_total": "Plans by where they began.",
     "diffdrive_missed_deadlines_total": "Cycles in which the planner was asked and no plan came.",
     "diffdrive_cycle_seconds": "From the inputs of a cycle to its decision.",
     "diffdrive_planner_seconds": "From the question to the planner's answer.",
@@ -61,6 +62,8 @@ class EnvelopeCounters:
             self._count("diffdrive_inputs_total", input=report.name, condition=report.condition.name)
             if report.age_s is not None:
                 self._measure("diffdrive_input_age_seconds", report.age_s, _SECONDS, input=report.name)
+        if outcome.start is not None:
+            self._count("diffdrive_starts_total", start=outcome.start.kind.name)
         self._measure("diffdrive_spread_seconds", admission.spread_s, _SECONDS)
         self._measure("diffdrive_cycle_seconds", outcome.took_s, _SECONDS)
         if answer is not None:

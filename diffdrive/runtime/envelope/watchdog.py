@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from diffdrive.runtime.errors import describe
 from diffdrive.runtime.plan import Plan
 from diffdrive.scene import Observation
@@ -17,7 +19,7 @@ from diffdrive.scene import Observation
 class AnswersObservations(Protocol):
     """A ``Planner``, or what stands in for one."""
 
-    def plan(self, observation: Observation, /) -> Plan: ...
+    def plan(self, observation: Observation, /, *, noise: np.ndarray | None = None) -> Plan: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,8 @@ class Answer:
 class Asks(Protocol):
     """How a planner is asked."""
 
-    def __call__(self, observation: Observation, patience_s: float) -> Answer: ...
+    def __call__(self, observation: Observation, patience_s: float, noise: np.ndarray | None = None) -> Answer:
+        """``noise`` [M, T, 2] is where the plan begins; None: where the planner always begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,9 @@ class AskInline:
     clock: Callable[[], float] = time.monotonic
     """Seconds."""
 
-    def __call__(self, observation: Observation, patience_s: float) -> Answer:
+    def __call__(self, observation: Observation, patience_s: float, noise: np.ndarray | None = None) -> Answer:
         start = self.clock()
-        plan, reason = _asked(self.planner, observation)
+        plan, reason = _asked(self.planner, observation, noise)
         took_s = self.clock() - start
         if took_s > patience_s:
             return Answer(plan=None, reason=_too_late(took_s, patience_s), took_s=took_s)
@@ -64,19 +67,19 @@ class AskInThread:
 
     def __init__(self, planner: AnswersObservations, clock: Callable[[], float] = time.monotonic) -> None:
         self._planner, self._clock = planner, clock
-        self._questions: queue.SimpleQueue[tuple[int, Observation] | None] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[tuple[int, Observation, np.ndarray | None] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[int, Plan | None, str]] = queue.SimpleQueue()
         self._asked = self._answered = 0
         self._thread = threading.Thread(target=self._work, name="diffdrive-planner", daemon=True)
         self._thread.start()
 
-    def __call__(self, observation: Observation, patience_s: float) -> Answer:
+    def __call__(self, observation: Observation, patience_s: float, noise: np.ndarray | None = None) -> Answer:
         start = self._clock()
         self._drop_late_answers()
         if self._answered < self._asked:
             return Answer(plan=None, reason="The planner is still busy with an earlier cycle.", took_s=0.0)
         self._asked += 1
-        self._questions.put((self._asked, observation))
+        self._questions.put((self._asked, observation, noise))
         try:
             self._answered, plan, reason = self._answers.get(timeout=max(patience_s, 0.0))
         except queue.Empty:
@@ -97,13 +100,14 @@ class AskInThread:
 
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:
-            number, observation = question
-            self._answers.put((number, *_asked(self._planner, observation)))
+            number, observation, noise = question
+            self._answers.put((number, *_asked(self._planner, observation, noise)))
 
 
-def _asked(planner: AnswersObservations, observation: Observation) -> tuple[Plan | None, str]:
+def _asked(planner: AnswersObservations, observation: Observation, noise: np.ndarray | None) -> tuple[Plan | None, str]:
     try:
-        return planner.plan(observation), ""
+        # Planners that always begin at one place, and are never told another, need not know the argument.
+        return (planner.plan(observation) if noise is None else planner.plan(observation, noise=noise)), ""
     except Exception as error:  # a vehicle must get an answer whatever a planner does
         return None, f"The planner raised an error: {describe(error)}"
 

@@ -1,1 +1,1 @@
-"""Planners in other people's harnesses. The only place that may import navsim or nuplan; installs as ``diffdrive_agents``."""
+"""Planners in other people's harnesses: nothing else may import navsim, nuplan or alpasim. Installs as ``diffdrive_agents``."""

@@ -20,6 +20,7 @@ HOMES = {
     "py123d": ("diffdrive/log123d/",),
     "navsim": DEVKIT_HOMES,
     "nuplan": DEVKIT_HOMES,
+    "alpasim_driver": ("agents/alpasim/model.py",),
     "libsumo": ("diffdrive/world/traffic/",),
     "sumolib": ("diffdrive/world/roads/", "diffdrive/world/traffic/"),
     "pytorch_lightning": ("diffdrive/training/",),

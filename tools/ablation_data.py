@@ -1,4 +1,4 @@
-"""What all rows of an ablation are measured on: the features of the test scenes, and the scenes prepared for scoring."""
+"""What planners are measured on: the features of the test scenes, and the scenes prepared for scoring."""
 
 from __future__ import annotations
 
@@ -43,8 +43,13 @@ def test_set(config: TrainingConfig, source: SourceConfig, split: str, folder: P
 
     Raises ``InputError`` for an unknown split and for logs that lack one of its scenes.
     """
-    planner = planner_config(config.preset, config.planner)
     tokens = tuple(scene.token for scene in load_benchmark(split).scenes)
+    return scene_set(config, source, tokens, folder, workers)
+
+
+def scene_set(config: TrainingConfig, source: SourceConfig, tokens: tuple[str, ...], folder: Path, workers: int) -> TestSet:
+    """As ``test_set``, with any scenes. ``folder`` keeps what was prepared of them: one for each choice of scenes."""
+    planner = planner_config(config.preset, config.planner)
     spec = CacheSpec(
         inputs=planner.inputs, targets=planner.targets, source=source_identity(open_source(source), source), tokens=tokens
     )
@@ -60,7 +65,7 @@ def _prepared(
     if not kept.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         # Judging looks a second past the four that are planned.
-        world = WorldSource(source.root or LOGS, future_s=_SCORED_FUTURE_S)
+        world = WorldSource(source.root or LOGS, future_s=_SCORED_FUTURE_S, stride_s=source.stride_s)
         answers: dict[str, list[np.ndarray]] = {"constant_velocity": [], "human": []}
         for token in tokens:
             scene = world.load(token, sensors=False)

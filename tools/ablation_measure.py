@@ -51,7 +51,8 @@ def jumps_called(name: str | None) -> JumpTable | None:
 
 def measure(checkpoint: Path, jumps: JumpTable | None, test: TestSet, seen: EncodedScenes) -> Measured:
     """``seen`` is what the checkpoint's perception makes of the test scenes, in full precision."""
-    chosen, proposals = plan_all(load_checkpoint(checkpoint), jumps, seen)
+    proposals, logits = plan_all(load_checkpoint(checkpoint), jumps, seen)
+    chosen = proposals[np.arange(len(proposals)), logits.argmax(axis=1)]
     driven = seen.trajectory.numpy()
     distance = np.linalg.norm(proposals[..., :2] - driven[:, None, :, :2], axis=-1).mean(axis=-1)
     return Measured(
@@ -84,17 +85,17 @@ def scored(test: TestSet, poses: np.ndarray) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def plan_all(model: PlannerModel, jumps: JumpTable | None, seen: EncodedScenes) -> tuple[np.ndarray, np.ndarray]:
-    """Chosen trajectory [N, T, 3] and all proposals [N, M, T, 3]. A scene's noise is the same for every model of a shape."""
+    """All proposals [N, M, T, 3] and their logits [N, M]. A scene's noise is the same for every model of a shape."""
     model.eval()
     generator = torch.Generator().manual_seed(_NOISE_SEED)
-    chosen: list[Tensor] = []
     proposals: list[Tensor] = []
+    logits: list[Tensor] = []
     for rows in torch.arange(len(seen)).split(_PLAN_BATCH):
         noise = torch.randn(len(rows), *model.config.noise_shape, generator=generator)
         last = model.denoise(seen.features(model, rows), noise, jumps)[-1][-1]
         proposals.append(last.poses)
-        chosen.append(last.poses[torch.arange(len(rows)), last.logits.argmax(dim=1)])
-    return torch.cat(chosen).numpy(), torch.cat(proposals).numpy()
+        logits.append(last.logits)
+    return torch.cat(proposals).numpy(), torch.cat(logits).numpy()
 
 
 def milliseconds(models: Sequence[tuple[PlannerModel, JumpTable | None]], test: TestSet, repeats: int = 21) -> list[float]:

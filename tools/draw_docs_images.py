@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation again, from what ships with the package.
 
-    python tools/draw_docs_images.py [plan] [town] [anchors]
+    python tools/draw_docs_images.py [plan] [town] [anchors] [ladder]
 
 Without names all are drawn. Everything shown comes from the embedded world.
 """
@@ -63,7 +63,16 @@ def draw_shipped_anchors() -> Path:
     return save_figure(figure, IMAGES / "anchors.png", dpi=130)
 
 
-DRAWERS = {"plan": draw_plan, "town": draw_one_town, "anchors": draw_shipped_anchors}
+def draw_envelope_ladder() -> Path:
+    """What the safety envelope asks in a cycle, and what it drives."""
+    from drawn_ladder import draw_ladder
+
+    from diffdrive.runtime.envelope import EnvelopeConfig
+
+    return save_figure(draw_ladder(EnvelopeConfig()), IMAGES / "ladder.png", dpi=110)
+
+
+DRAWERS = {"plan": draw_plan, "town": draw_one_town, "anchors": draw_shipped_anchors, "ladder": draw_envelope_ladder}
 
 
 def main(names: list[str]) -> int:

@@ -7,7 +7,7 @@ inputs -> admit (young, alive, of one moment?) -> planner -> decide (drivable? c
 
 from diffdrive.runtime.envelope.admission import Admission, HeldInputs, InputPolicy, admit
 from diffdrive.runtime.envelope.carrying import PastPlan, driven_on, retimed, stop_along
-from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
+from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig, load_envelope_config
 from diffdrive.runtime.envelope.counters import EnvelopeCounters
 from diffdrive.runtime.envelope.decision import Cycle, Decision, DecisionMemory, DecisionStatus, decide
 from diffdrive.runtime.envelope.feasibility import Feasibility, KinematicLimits, Violation, check_proposals
@@ -67,6 +67,7 @@ __all__ = [
     "driven_on",
     "header_line",
     "lidar_reading",
+    "load_envelope_config",
     "repaired",
     "replay",
     "retimed",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from diffdrive.configuration import build, load_yaml
 from diffdrive.contracts import InputError
 from diffdrive.runtime.envelope.admission import InputPolicy
 from diffdrive.runtime.envelope.feasibility import KinematicLimits
@@ -64,3 +67,12 @@ class EnvelopeConfig:
                 f"EnvelopeConfig.max_path_age_s must be at least max_plan_age_s ({self.max_plan_age_s}), "
                 f"got {self.max_path_age_s}: a path outlives its plan."
             )
+
+
+def load_envelope_config(path: Path | None = None, overrides: Sequence[str] = ()) -> EnvelopeConfig:
+    """The envelope that the YAML file at ``path`` describes (None: the defaults), with ``key=value`` overrides on top.
+
+    ``configs/vehicle/envelope.yaml`` holds every key. Raises ``InputError`` for a file that cannot be read, an unknown key, and
+    values that make no sense.
+    """
+    return build(EnvelopeConfig, {} if path is None else load_yaml(path), overrides)

@@ -121,10 +121,10 @@ def test_a_decoder_is_trained_on_what_a_perception_sees(tmp_path: Path) -> None:
     assert all(torch.equal(trained.state_dict()[name], value) for name, value in shared.items())
     assert float(trained.anchors.abs().max()) > 0, "anchors are clustered from what was driven"
     scenes = EncodedScenes.load(tmp_path / "encoded" / "held")
-    chosen, proposals = plan_all(trained, None, scenes)
-    assert chosen.shape == (12, 8, 3)
+    proposals, logits = plan_all(trained, None, scenes)
     assert proposals.shape == (12, 4, 8, 3)
-    assert np.array_equal(chosen, plan_all(trained, None, scenes)[0])
+    assert logits.shape == (12, 4)
+    assert np.array_equal(proposals, plan_all(trained, None, scenes)[0])
 
 
 def write_scenes(folder: Path, model: PlannerModel) -> None:

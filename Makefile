@@ -29,7 +29,7 @@ $(VENV)/.demo: $(INPUTS)
 # Everything, SUMO included.
 $(VENV)/.test: $(INPUTS)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[data,train,render,world,viz,export,cluster,dev]'
+	$(PIP) -e '.[data,train,render,world,viz,export,cluster,ros2,dev]'
 	touch $(VENV)/.demo $@
 
 clean:

@@ -35,6 +35,9 @@ HOMES = {
     "pyarrow": ("diffdrive/log123d/", "diffdrive/evaluation/scoring/"),
     "ray": ("diffdrive/evaluation/scoring/executors/", "diffdrive/training/cache/"),
     "zarr": ("diffdrive/training/cache/",),
+    "rclpy": ("agents/ros2/node.py",),
+    "rosbags": ("agents/ros2/",),
+    "cyclonedds": ("agents/ros2/dds/",),
 }
 
 VEHICLE_FREE_OF = (

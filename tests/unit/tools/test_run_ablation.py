@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from encoded_views import write_views
 from tiny_planner import TINY_PLANNER
 
 from diffdrive.configuration import load_yaml
@@ -102,7 +103,7 @@ def test_a_decoder_is_trained_on_what_a_perception_sees(tmp_path: Path) -> None:
     variant = tmp_path / "variant.yaml"
     variant.write_text(yaml.safe_dump({"preset": "nano", "planner": TINY_PLANNER}))
     for part in ("train", "held"):
-        write_scenes(tmp_path / "encoded" / part, seeing)
+        write_views(tmp_path / "encoded" / part, seeing)
     job = DecoderJob(
         name="tiny",
         variant=variant,
@@ -125,18 +126,3 @@ def test_a_decoder_is_trained_on_what_a_perception_sees(tmp_path: Path) -> None:
     assert proposals.shape == (12, 4, 8, 3)
     assert logits.shape == (12, 4)
     assert np.array_equal(proposals, plan_all(trained, None, scenes)[0])
-
-
-def write_scenes(folder: Path, model: PlannerModel) -> None:
-    folder.mkdir(parents=True)
-    generator = torch.Generator().manual_seed(1)
-    config, count = model.config, 12
-    seen = {
-        "ego_query": torch.randn(count, 1, config.dims, generator=generator).half(),
-        "agent_queries": torch.randn(count, config.targets.num_agents, config.dims, generator=generator).half(),
-        "coarse_bev": torch.randn(count, config.dims, *config.lidar_grid, generator=generator).half(),
-        "fine_bev": torch.randn(count, config.bev_channels, config.bev_pixels, config.bev_pixels, generator=generator).half(),
-        "trajectory": torch.randn(count, 8, 3, generator=generator).cumsum(dim=1),
-    }
-    for name, values in seen.items():
-        np.save(folder / f"{name}.npy", values.numpy())

@@ -15,7 +15,10 @@ from typing import NoReturn
 
 from diffdrive import __version__
 
-VERBS = ("scenes", "plan", "evaluate", "train", "anchors", "checkpoint", "export", "world", "navsim", "demo", "bench")
+VERBS = (
+    "scenes", "plan", "evaluate", "train", "anchors", "checkpoint", "export", "world", "navsim", "demo", "bench",
+    "drive",
+)  # fmt: skip
 """Each is a module of this package with ``add_parser(subparsers)``; what is heavy it imports when it runs."""
 
 

@@ -66,11 +66,26 @@ class EpisodeConfig:
         return round(_HZ / self.replan_hz)
 
 
-class Spectator(Protocol):
-    """Somebody who looks on: who makes a video, for example."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A step of a drive, as a spectator sees it. ``trace`` grows on."""
 
-    def see(self, trace: Trace, view: View, scene: Scene, drive: Drive) -> None:
-        """After every step; ``scene`` and ``drive`` are those of the last plan."""
+    trace: Trace
+    view: View
+    scene: Scene
+    """Of the last plan, with what sensors the driver was shown."""
+
+    drive: Drive
+    """The last plan."""
+
+    infractions: tuple[Infraction, ...]
+
+
+class Spectator(Protocol):
+    """Somebody who looks on: who makes a film, for example."""
+
+    def see(self, moment: Moment) -> None:
+        """After every step."""
 
 
 class _Drive:
@@ -152,7 +167,9 @@ def drive_episode(
         for state in ahead[: config.steps_per_plan]:
             drive.advance(state)
             for spectator in spectators:
-                spectator.see(trace, drive.view, scene, answer)
+                spectator.see(
+                    Moment(trace=trace, view=drive.view, scene=scene, drive=answer, infractions=tuple(drive.infractions))
+                )
             end = drive.end(config)
             if end is not None:
                 break

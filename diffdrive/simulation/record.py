@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,3 +84,14 @@ def read_record(path: Path) -> EpisodeRecord:
         return build(EpisodeRecord, json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"'{path}' is no record of a drive: {error} Remove it: it is driven again.") from error
+
+
+def records_below(folders: Sequence[Path]) -> list[EpisodeRecord]:
+    """Every record in ``folders`` and in the folders of drivers below them. Raises ``InputError`` for a folder without any."""
+    found: list[EpisodeRecord] = []
+    for folder in folders:
+        paths = sorted(path for pattern in ("town*.json", "*hz/town*.json") for path in Path(folder).glob(pattern))
+        if not paths:
+            raise InputError(f"'{folder}' holds no drives. Give the --out of a run of diffdrive drive.")
+        found += [read_record(path) for path in paths]
+    return found

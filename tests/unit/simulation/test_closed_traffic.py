@@ -83,9 +83,7 @@ def test_a_missing_sumo_is_named_with_the_way_out(staged: Staged, monkeypatch: p
         traffic.begin()
 
 
-def test_a_process_that_dies_is_an_error(
-    staged: Staged, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_process_that_dies_is_an_error(staged: Staged, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stage, files = staged
     (tmp_path / "libsumo.py").write_text("import os\nos._exit(7)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -12,6 +12,7 @@ import numpy as np
 
 from diffdrive.runtime.envelope.arc_path import ArcPath, arc_step
 from diffdrive.runtime.envelope.feasibility import KinematicLimits
+from diffdrive.runtime.envelope.motion import CRAWL_MPS
 from diffdrive.scene import EgoState, Trajectory
 
 _STEP_S = 0.05
@@ -50,17 +51,19 @@ def repaired(plan: Trajectory, ego: EgoState, wheel_base: float, limits: Kinemat
     speeds = np.concatenate([[float(ego.velocity[0])], np.diff(path.ways) / plan.interval_s])
     speeds_s = np.concatenate([[0.0], plan.times_s - plan.interval_s / 2])
     speed = max(float(ego.velocity[0]), 0.0)
-    steering = math.atan(wheel_base * ego.yaw_rate / speed) if speed > 1.0 else 0.0
+    steering = math.atan(wheel_base * ego.yaw_rate / speed) if speed >= CRAWL_MPS else 0.0
     car = _Car(0.0, 0.0, 0.0, speed, float(ego.acceleration[0]), steering)
     steps_per_pose = max(1, round(plan.interval_s / _STEP_S))
     step_s = plan.interval_s / steps_per_pose
+    # m/s^3 aside, with which the first pose is not farther from the present arc than a start may be: it counts above 15 m/s.
+    most_pull = 6 * _SHARE * limits.max_start_offset / plan.interval_s**3
     poses, beside = np.zeros_like(plan.poses), 0.0
     for step in range(1, plan.num_poses * steps_per_pose + 1):
         now_s = (step - 1) * step_s
         missing_m = float(np.interp(now_s, times_s, path.ways)) - beside
         wanted = float(np.interp(now_s + _PREVIEW_S, speeds_s, speeds)) + _WAY_GAIN * missing_m
         _accelerate(car, wanted, step_s, wheel_base, limits)
-        _steer(car, path, beside, step_s, wheel_base, limits)
+        _steer(car, path, beside, step_s, wheel_base, limits, most_pull)
         beside += _roll(car, step_s, wheel_base)
         if step % steps_per_pose == 0:
             poses[step // steps_per_pose - 1] = (car.x, car.y, math.remainder(car.heading, 2 * math.pi))
@@ -76,7 +79,9 @@ def _accelerate(car: _Car, wanted: float, step_s: float, wheel_base: float, limi
     car.acceleration = min(max(command, car.acceleration - change), car.acceleration + change)
 
 
-def _steer(car: _Car, path: ArcPath, beside: float, step_s: float, wheel_base: float, limits: KinematicLimits) -> None:
+def _steer(
+    car: _Car, path: ArcPath, beside: float, step_s: float, wheel_base: float, limits: KinematicLimits, most_pull: float
+) -> None:
     """Turn the wheels towards the arc through a point ahead on the path."""
     ahead = path.at(beside + max(_LOOK_AHEAD_S * car.speed, _LEAST_LOOK_AHEAD_M))
     east, north = float(ahead[0]) - car.x, float(ahead[1]) - car.y
@@ -84,7 +89,7 @@ def _steer(car: _Car, path: ArcPath, beside: float, step_s: float, wheel_base: f
     curvature = 2.0 * aside / max(east**2 + north**2, 1.0)
     bound = _SHARE * min(limits.max_curvature, limits.max_lateral_acceleration / max(car.speed, 0.1) ** 2)
     command = math.atan(wheel_base * min(max(curvature, -bound), bound))
-    change = _RATE_SHARE * limits.max_steering_rate * step_s
+    change = min(_RATE_SHARE * limits.max_steering_rate, most_pull * wheel_base / max(car.speed, 1.0) ** 2) * step_s
     car.steering = min(max(command, car.steering - change), car.steering + change)
 
 

@@ -140,15 +140,19 @@ def _planned(plan: Plan, now_us: int, motion: EgoMotion, memory: DecisionMemory,
 
 
 def _without_plan(cycle: Cycle, motion: EgoMotion, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
-    reason, past = cycle.reason or _reason(cycle.plan), memory.past
+    reason, past = cycle.reason or _reason(cycle.plan), _followed(memory.past, motion, cycle.now_us, config)
     age_s = 0.0 if past is None else past.age_s(cycle.now_us)
-    if past is not None and not (0 <= age_s <= config.max_path_age_s and _is_on(past, motion, config)):
-        past = None
     if past is not None and age_s <= config.max_plan_age_s:
-        trajectory = retimed(past, motion.odometry_pose, cycle.now_us)
-        return Decision(trajectory=trajectory, status=DecisionStatus.CARRIED_ON, detail=reason, plan_age_s=age_s)
-    trajectory, age_s = _stop(past, motion, memory, config.comfortable), 0.0 if past is None else age_s
-    return Decision(trajectory=trajectory, status=DecisionStatus.STOPPING, detail=reason, plan_age_s=age_s)
+        trajectory, status = retimed(past, motion.odometry_pose, cycle.now_us), DecisionStatus.CARRIED_ON
+    else:
+        trajectory, status = _stop(past, motion, memory, config.comfortable), DecisionStatus.STOPPING
+    return Decision(trajectory=_drivable(trajectory, motion, config), status=status, detail=reason, plan_age_s=age_s)
+
+
+def _followed(past: PastPlan | None, motion: EgoMotion, now_us: int, config: EnvelopeConfig) -> PastPlan | None:
+    """``past``, if its path is young enough and the vehicle is on it."""
+    is_followed = past is not None and 0 <= past.age_s(now_us) <= config.max_path_age_s and _is_on(past, motion, config)
+    return past if is_followed else None
 
 
 def _is_on(past: PastPlan, motion: EgoMotion, config: EnvelopeConfig) -> bool:
@@ -156,18 +160,25 @@ def _is_on(past: PastPlan, motion: EgoMotion, config: EnvelopeConfig) -> bool:
     return past.departure_m(motion.odometry_pose) <= config.limits.max_start_offset
 
 
+def _drivable(trajectory: Trajectory, motion: EgoMotion, config: EnvelopeConfig) -> Trajectory:
+    """``trajectory``, bent where the vehicle, which may have left its path a little, cannot drive it as it is."""
+    checked = check_proposals(trajectory.poses[None], trajectory.interval_s, motion.present, config.wheel_base, config.limits)
+    return trajectory if checked.is_feasible[0] else repaired(trajectory, motion.present, config.wheel_base, config.limits)
+
+
 def _emergency_stop(cycle: Cycle, memory: DecisionMemory, config: EnvelopeConfig) -> Decision:
-    if memory.motion is None:
+    motion, past = memory.motion, None
+    if motion is None:
         num_poses, interval_s = memory.shape
         trajectory = Trajectory(np.zeros((num_poses, 3)), interval_s=interval_s)
     else:
-        trajectory = _stop(memory.past, memory.motion, memory, config.emergency)
-    age_s = 0.0 if memory.past is None else memory.past.age_s(cycle.now_us)
+        past = _followed(memory.past, motion, cycle.now_us, config)
+        trajectory = _drivable(_stop(past, motion, memory, config.emergency), motion, config)
     return Decision(
         trajectory=trajectory,
         status=DecisionStatus.EMERGENCY_STOP,
         detail=cycle.reason or _reason(cycle.plan),
-        plan_age_s=age_s,
+        plan_age_s=0.0 if past is None else past.age_s(cycle.now_us),
     )
 
 

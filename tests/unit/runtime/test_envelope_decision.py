@@ -165,6 +165,37 @@ def test_a_vehicle_that_does_not_know_its_motion_brakes_hard() -> None:
     assert not never.trajectory.poses.any()
 
 
+def test_an_emergency_stop_forgets_a_path_that_is_too_old_or_was_left() -> None:
+    bend = Cycle(now_us=0, plan=plan(arc(0.03)), motion=motion(yaw_rate=0.03 * SPEED))
+    far = Cycle(now_us=40 * CYCLE_US, plan=None, reason="Late.", motion=motion(np.array([300.0, 40.0, 0.0])))
+    lost = Cycle(now_us=41 * CYCLE_US, plan=None, reason="motion: too old.", motion=None)
+    put_elsewhere = run(bend, far, lost)[-1]
+    much_later = run(bend, replace(lost, now_us=70 * CYCLE_US))[-1]
+    for decision, side in ((put_elsewhere, 0.0), (much_later, 0.03)):
+        assert decision.status is DecisionStatus.EMERGENCY_STOP and decision.plan_age_s == 0.0
+        way = np.hypot(*decision.trajectory.poses[-1, :2])
+        assert way < SPEED**2 / (2 * 6.0) + SPEED * 0.5
+        # On the arc that the vehicle was last known to be in.
+        np.testing.assert_allclose(decision.trajectory.poses[:, 2], side * way_along(decision), atol=1e-6)
+
+
+def way_along(decision: Decision) -> np.ndarray:
+    path = np.concatenate([np.zeros((1, 3)), decision.trajectory.poses])
+    half_turns = np.diff(path[:, 2]) / 2
+    return np.cumsum(np.hypot(*np.diff(path[:, :2], axis=0).T) / np.sinc(half_turns / np.pi))
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.0])
+def test_a_vehicle_beside_its_path_gets_a_way_that_it_can_drive(seconds: float) -> None:
+    first = Cycle(now_us=0, plan=plan(arc()), motion=motion())
+    beside = motion(np.array([SPEED * seconds, 0.9, 0.15]), yaw_rate=0.1)
+    late = Cycle(now_us=int(1e6 * seconds), plan=None, reason="Late.", motion=beside)
+    decision = run(first, late)[1]
+    assert decision.status is (DecisionStatus.CARRIED_ON if seconds < 0.5 else DecisionStatus.STOPPING)
+    checked = check_proposals(decision.trajectory.poses[None], INTERVAL_S, beside.present, CONFIG.wheel_base, CONFIG.limits)
+    assert checked.violations(0) == ()
+
+
 def test_a_first_cycle_without_a_plan_stops_in_the_bend_that_the_vehicle_is_in() -> None:
     (decision,) = run(Cycle(now_us=0, plan=None, reason="Late.", motion=motion(yaw_rate=0.4)))
     assert decision.status is DecisionStatus.STOPPING
@@ -230,7 +261,7 @@ def test_any_sequence_can_be_driven_and_repeats_to_the_bit(seed: int) -> None:
         assert np.array_equal(first.trajectory.poses, second.trajectory.poses)
         assert first.status is second.status
         assert np.isfinite(first.trajectory.poses).all()
-        if cycle.motion is not None and first.status.is_planned:
+        if cycle.motion is not None:
             checked = check_proposals(
                 first.trajectory.poses[None], INTERVAL_S, cycle.motion.present, CONFIG.wheel_base, CONFIG.limits
             )

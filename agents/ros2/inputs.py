@@ -126,7 +126,7 @@ def _lidar_reading(
     def make() -> LidarSweep:
         points, base_from_cloud = points_of(message), _place(message, mounting, transforms, base_frame)
         if not np.array_equal(base_from_cloud, np.eye(4)):
-            points = transform_points(points.astype(np.float64), base_from_cloud).astype(np.float32)
+            points = transform_points(base_from_cloud, points.astype(np.float64)).astype(np.float32)
         return LidarSweep(points=points)
 
     return lidar_reading(make, stamp_us(message.header.stamp))

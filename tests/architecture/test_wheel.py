@@ -27,6 +27,9 @@ def test_wheel_holds_the_assets_and_configs(wheel: Path) -> None:
         "diffdrive_configs/training/nano.yaml",
         "diffdrive/assets/checkpoints/nano/config.json",
         "diffdrive/runtime/native/winograd.cpp",
+        "diffdrive_agents/ros2/params.yaml",
+        "diffdrive_agents/ros2/dds/host.py",
+        "diffdrive_agents/ros2/msgs/autoware_planning_msgs/Trajectory.msg",
     ):
         assert needed in names
     assert any(name.startswith("diffdrive/assets/logs/") and name.endswith(".arrow") for name in names)

@@ -1,7 +1,7 @@
 """Play a bag to a planner on DDS, tick by tick, and measure how long its answers take.
 
-Time is the bag's, sent on /clock; a tick is sent when everything that was recorded up to then has been received, and the
-next one waits for the answer. So what the planner sees does not depend on how busy the machine is.
+Time is the bag's, sent on /clock. A tick is sent when everything that was recorded up to then has been received, and the
+next one waits for the answer, so what the planner sees does not depend on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .host import CLOCK
 from .transport import Transport
 
 _PATIENCE_S = 20.0
+_MEETING_S = 120.0
+"""Loading a network takes a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,12 @@ class Answered:
     """By topic."""
 
 
-def play(recorded: Sequence[Recorded], config: BridgeConfig, *, domain: int) -> Iterator[Answered]:
+def play(
+    recorded: Sequence[Recorded], config: BridgeConfig, *, domain: int, awaits_delivery: bool = True
+) -> Iterator[Answered]:
     """Send messages in the order given and yield the answer to every tick, one each ``config.period_s`` of their time.
+
+    Without ``awaits_delivery`` the tick follows its messages at once; one that it overtakes counts for the next.
 
     Waits for a planner that listens (``dds.host --sim-time`` with the same topics). Raises ``InputError`` where none is
     there, or it does not answer.
@@ -55,7 +61,8 @@ def play(recorded: Sequence[Recorded], config: BridgeConfig, *, domain: int) -> 
         begin = time.perf_counter()
         for each in due:
             transport.publish(each.topic, each.message)
-        transport.flush(_PATIENCE_S)
+        if awaits_delivery and not transport.flush(_PATIENCE_S):
+            raise InputError(f"The planner did not receive what was sent to it within {_PATIENCE_S:g} s.")
         tick = time.perf_counter()
         transport.publish(CLOCK.name, make_bag_message(CLOCK.type_name, clock=time_message(make_bag_message, now_us)))
         yield _answered(transport, config, now_us, begin, tick)
@@ -64,7 +71,7 @@ def play(recorded: Sequence[Recorded], config: BridgeConfig, *, domain: int) -> 
 
 def _meet(transport: Transport, config: BridgeConfig) -> None:
     topics = [topic.name for topic in (*subscriptions(config), CLOCK)]
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _MEETING_S
     while not (
         all(transport.partners(name) for name in topics) and all(transport.sources(each.name) for each in publications(config))
     ):

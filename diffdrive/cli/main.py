@@ -17,7 +17,7 @@ from diffdrive import __version__
 
 VERBS = (
     "scenes", "plan", "evaluate", "train", "anchors", "checkpoint", "export", "world", "navsim", "demo", "bench",
-    "drive",
+    "drive", "soak",
 )  # fmt: skip
 """Each is a module of this package with ``add_parser(subparsers)``; what is heavy it imports when it runs."""
 

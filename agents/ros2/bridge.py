@@ -91,7 +91,7 @@ class Bridge:
         self._now_us = now_us
         inputs, failure = VehicleInputs(), ""
         try:
-            self._memory, inputs = receive_inputs(self._memory, self._inbox.take(), self.config, self._centre_lines)
+            self._memory, inputs = receive_inputs(self._memory, self._inbox.take(), now_us, self.config, self._centre_lines)
         except Exception as error:  # the vehicle needs a decision all the same, and inputs that did not come grow old
             failure = describe(error)
             _log.exception("The messages of a cycle could not be looked at")

@@ -46,10 +46,11 @@ class InputMemory:
 def receive_inputs(
     memory: InputMemory,
     arrived: Arrived,
+    now_us: int,
     config: BridgeConfig,
     centre_lines: Mapping[int, np.ndarray],
 ) -> tuple[InputMemory, VehicleInputs]:
-    """Take a cycle's messages in. ``centre_lines`` [K, 2] by lanelet id is what a route is read with; unused without one.
+    """Take the messages of a cycle at ``now_us`` in. ``centre_lines`` [K, 2] by lanelet id is what a route is read with.
 
     Of several images or sweeps of one sensor the youngest by its stamp counts. Nothing raises: what cannot be used is a
     reading with a fault.
@@ -66,6 +67,7 @@ def receive_inputs(
         memory.motion,
         [_reading_of(odometry_of, each, config.base_frame) for each in arrived.get(inputs.odometry, ())],
         [_reading_of(acceleration_of, each) for each in arrived.get(inputs.acceleration, ())],
+        now_us,
         config.history,
     )
     route = (arrived.get(inputs.route, ()) or [memory.route])[-1]

@@ -40,15 +40,19 @@ def receive_motion(
     history: MotionHistory,
     odometry: Sequence[Reading[OdometrySample]],
     accelerations: Sequence[Reading[AccelerationSample]],
+    now_us: int,
     config: HistoryConfig,
 ) -> tuple[MotionHistory, Reading[EgoMotion] | None]:
     """Take a cycle's messages in, in the order of their arrival. Returns what is known now, and this cycle's reading, if any.
 
-    Messages that come late by less than a gap are left out. One that is not usable counts only where no usable one came.
+    ``now_us`` is the time of the cycle on the clock that stamps the messages. Messages that newer ones overtook are left out.
+    One that is not usable counts only where no usable one came.
     """
     known = list(history.odometry)
     before_us = known[-1].stamp_us if known else None
     broken = ""
+    if before_us is not None and before_us - now_us > config.max_gap_s * _SECOND_US:
+        broken, known = f"Time went back by {(before_us - now_us) / _SECOND_US:.3f} s.", []
     left_out: Reading[OdometrySample] | None = None
     for reading in odometry:
         sample = reading.value
@@ -59,9 +63,8 @@ def receive_motion(
         if known and sample.frame_id != known[-1].frame_id:
             broken = f"The odometry's frame changed from '{known[-1].frame_id}' to '{sample.frame_id}'."
             known = [sample]
-        elif abs(step_s) > config.max_gap_s:
-            way = "is missing for" if step_s > 0 else "went back in time by"
-            broken = f"Odometry {way} {abs(step_s):.3f} s, more than {config.max_gap_s:g} s."
+        elif step_s > config.max_gap_s:
+            broken = f"Odometry is missing for {step_s:.3f} s, more than {config.max_gap_s:g} s."
             known = [sample]
         elif step_s < 0:
             left_out = Reading(stamp_us=sample.stamp_us, value=None, fault="Odometry came late, after newer ones.")

@@ -15,11 +15,11 @@ class Delivery(enum.Enum):
     """Sensor data."""
 
     STREAM = "best effort, the last 100 messages"
-    """Every message counts, but none is asked for again."""
+    """Every message counts, but none is asked for again: understands itself with every publisher."""
 
     RELIABLE = "reliable, the last 10 messages"
     LATCHED = "reliable and transient local, the last 10 messages"
-    """Who comes late gets what was said before."""
+    """Who comes late gets what was said before, from publishers that keep it; from others, nothing at all."""
 
     @property
     def depth(self) -> int:
@@ -59,7 +59,7 @@ def subscriptions(config: BridgeConfig) -> tuple[Topic, ...]:
     if config.command_source is CommandSource.ROUTE:
         found.append((inputs.route, "autoware_planning_msgs/msg/LaneletRoute", Delivery.LATCHED))
     else:
-        found.append((inputs.turn_indicators, "autoware_vehicle_msgs/msg/TurnIndicatorsCommand", Delivery.LATCHED))
+        found.append((inputs.turn_indicators, "autoware_vehicle_msgs/msg/TurnIndicatorsCommand", stream))
     return _topics(found)
 
 

@@ -49,8 +49,10 @@ def play(
     Without ``awaits_delivery`` the tick follows its messages at once; one that it overtakes counts for the next.
 
     Waits for a planner that listens (``dds.host --sim-time`` with the same topics). Raises ``InputError`` where none is
-    there, or it does not answer.
+    there, where it does not answer, and for a configuration that lets neither be known.
     """
+    if not config.outputs.diagnostics or (awaits_delivery and not config.reliable_sensors):
+        raise InputError("Playing needs outputs.diagnostics, and reliable_sensors to await delivery. Set them on both sides.")
     transport = Transport(publications(config), [*subscriptions(config), CLOCK], domain=domain)
     _meet(transport, config)
     period_us, waiting = round(config.period_s * 1e6), list(recorded)

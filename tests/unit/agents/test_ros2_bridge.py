@@ -43,7 +43,7 @@ class Straight:
     def __init__(self) -> None:
         self.seen: list[Observation] = []
 
-    def plan(self, observation: Observation, /) -> Plan:
+    def plan(self, observation: Observation, /, *, noise: np.ndarray | None = None) -> Plan:
         self.seen.append(observation)
         speed = float(observation.ego.velocity[0])
         return plan(arc(0.0, speed), arc(0.001, speed), scores=(0.7, 0.3))
@@ -343,7 +343,7 @@ def test_the_node_moves_messages_and_begins_cycles(scenes: list[Scene]) -> None:
         CONFIG.inputs.odometry: ("best effort", "volatile", 100),
         CONFIG.inputs.acceleration: ("best effort", "volatile", 100),
         CONFIG.inputs.static_transforms: ("reliable", "transient local", 10),
-        CONFIG.inputs.turn_indicators: ("reliable", "transient local", 10),
+        CONFIG.inputs.turn_indicators: ("best effort", "volatile", 100),
     }
     for topic, message in messages_of(scenes[0]):
         node.subscriptions[topic][1](message)

@@ -49,7 +49,10 @@ def received(
     history: MotionHistory, stamps_us: Sequence[int], accelerations_us: Sequence[int] | None = None
 ) -> tuple[MotionHistory, Reading[EgoMotion] | None]:
     pushes = stamps_us if accelerations_us is None else accelerations_us
-    return receive_motion(history, readings([sample(t) for t in stamps_us]), readings([pushed(t) for t in pushes]), CONFIG)
+    now_us = max(stamps_us)
+    return receive_motion(
+        history, readings([sample(t) for t in stamps_us]), readings([pushed(t) for t in pushes]), now_us, CONFIG
+    )
 
 
 def motion_of(reading: Reading[EgoMotion] | None) -> EgoMotion:
@@ -130,7 +133,7 @@ def test_a_gap_is_a_fault_once_and_nothing_is_interpolated_over_it() -> None:
 def test_time_that_goes_back_is_a_fault_and_a_new_beginning() -> None:
     history, _ = received(MotionHistory(), [9_000_000, 9_100_000])
     history, reading = received(history, [1_000_000])
-    assert reading is not None and reading.stamp_us == 1_000_000 and "went back in time by 8.100 s" in reading.fault
+    assert reading is not None and reading.stamp_us == 1_000_000 and "Time went back by 8.100 s" in reading.fault
     _, reading = received(history, [1_100_000])
     assert motion_of(reading).present.timestamp_us == 1_100_000
     assert motion_of(reading).present.acceleration[0] == pytest.approx(1.1), "accelerations of the old time are gone"
@@ -139,15 +142,18 @@ def test_time_that_goes_back_is_a_fault_and_a_new_beginning() -> None:
 def test_one_message_that_was_overtaken_is_left_out_and_told() -> None:
     history, reading = received(MotionHistory(), [0, 200_000, 100_000])
     assert motion_of(reading).present.timestamp_us == 200_000, "a newer one came in the same cycle"
-    _, reading = received(history, [150_000])
-    assert reading is not None and reading.stamp_us == 150_000 and "late" in reading.fault
+    for late_us in (150_000, -900_000):
+        late = readings([sample(late_us)])
+        after, reading = receive_motion(history, late, [], 300_000, CONFIG)
+        assert reading is not None and reading.stamp_us == late_us and "late" in reading.fault
+        assert after.odometry == history.odometry, "however late it is"
     _, reading = received(history, [200_000])
     assert reading is None, "the same message again is no message"
 
 
 def test_another_frame_is_a_fault() -> None:
     history, _ = received(MotionHistory(), [0])
-    _, reading = receive_motion(history, readings([sample(100_000, "odom")]), readings([pushed(100_000)]), CONFIG)
+    _, reading = receive_motion(history, readings([sample(100_000, "odom")]), readings([pushed(100_000)]), 100_000, CONFIG)
     assert reading is not None and "changed from 'map' to 'odom'" in reading.fault
 
 
@@ -166,7 +172,7 @@ def test_without_a_recent_acceleration_there_is_no_motion() -> None:
 def test_an_unusable_message_counts_where_no_other_came() -> None:
     bad: Reading[OdometrySample] = Reading(stamp_us=100_000, value=None, fault="It is broken.")
     history, _ = received(MotionHistory(), [0])
-    _, reading = receive_motion(history, [bad], [], CONFIG)
+    _, reading = receive_motion(history, [bad], [], 100_000, CONFIG)
     assert reading is not None and reading.fault == "It is broken."
-    _, reading = receive_motion(history, [*readings([sample(90_000)]), bad], [], CONFIG)
+    _, reading = receive_motion(history, [*readings([sample(90_000)]), bad], [], 100_000, CONFIG)
     assert motion_of(reading).present.timestamp_us == 90_000

@@ -36,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", metavar="S", help="towns of these seeds instead")
     parser.add_argument("--config", type=Path, metavar="YAML", help="overrides of WorldConfig, with --seeds")
     parser.add_argument("--replan-hz", type=float, default=2.0, metavar="HZ", help="plans a second: 10, 5, 2 or 1 (default 2)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where drives are kept; finished ones are not driven again")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where drives are kept; finished ones stay (default out/drive)")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where towns are kept (default: OUT/towns)")
     parser.add_argument("--workers", type=int, default=1, help="drives at the same time (default 1)")
     parser.add_argument("--renderer", choices=("auto", "gl", "embree"), default="auto", help="of the cameras (default auto)")
@@ -57,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError("--table compares what was driven, --out drives. Give one of them.")
         print(tables(records_below(args.table)))
         return 0
-    if args.out is None:
-        raise InputError("Drives need a folder to be kept in: --out DIR.")
+    args.out = args.out or Path("out/drive")
     names = [DriverName.parse(text) for text in args.driver]
     records, failed = _drive(args, names)
     write_lines(records, args.out / "records.jsonl")

@@ -42,8 +42,9 @@ def check(campaign: Campaign, names: Sequence[DriverName]) -> str:
     lineup = Lineup(campaign.checkpoint)
     if campaign.has_video:
         _check_films()
-    networks = [name for name in names if lineup.checkpoint_digest(name)]
-    return Sensors(campaign.renderer).description if networks else ""
+    for name in names:
+        lineup.check(name)
+    return Sensors(campaign.renderer).description if any(map(lineup.checkpoint_digest, names)) else ""
 
 
 def _check_films() -> None:

@@ -44,7 +44,7 @@ class Conduct:
     """Of the way, 0..1: with a corner outside of roads, intersections and car parks."""
 
     wrong_way_share: float
-    """Of the way, 0..1: with the centre in no lane of the route's direction, intersections apart."""
+    """Of the way, 0..1: on the road, with the centre in no lane of the route's direction, intersections apart."""
 
     comfort: float
     """Share of the windows that EPDMS's history comfort lets pass."""
@@ -70,7 +70,9 @@ def conduct_of(trace: Trace, view: View) -> Conduct:
     states = torch.from_numpy(np.stack([rows for rows, _ in windows])[:, None])
     areas = Areas.of(batch.areas, Motion.of(states, batch.origins))
     off_road = _by_step(areas.is_nondrivable.numpy(), firsts, trace.step)
-    wrong_way = _by_step((areas.is_oncoming & ~areas.is_centre_in_intersection).numpy(), firsts, trace.step)
+    # Beside the road there is no direction to be wrong.
+    against = areas.is_oncoming & ~areas.is_centre_in_intersection & ~areas.is_nondrivable
+    wrong_way = _by_step(against.numpy(), firsts, trace.step)
     ways = np.hypot(*np.diff(trace.states(0, trace.step)[:, :2], axis=0).T)
     past = np.stack(
         [_local(trace.states(k - HISTORY_STEPS, k - 1), trace.ego(m).pose) for k, m in zip(firsts, middles, strict=True)]

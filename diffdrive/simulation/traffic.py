@@ -41,7 +41,7 @@ class Traffic:
         """Starts the process, which takes as long as the town took to get there; ``begin`` waits for it."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (``close`` closes it)
         ours, theirs = Pipe()
-        self._connection = ours
+        self._connection, self._is_driving = ours, False
         inputs = [str(files.network), str(files.routes), str(files.plan), str(stage.seed % _SUMO_SEEDS), str(INTERVAL_S)]
         command = [sys.executable, "-m", "diffdrive.simulation.traffic_process", str(theirs.fileno()), *inputs]
         command += [start.ego, str(start.first_step), str(num_steps)]
@@ -57,10 +57,14 @@ class Traffic:
         self.close()
 
     def begin(self) -> Briefing:
-        """A drive begins. Raises ``InputError`` where SUMO is missing, ``TrafficError`` where it fails."""
+        """A drive begins, and one that was broken off ends. Raises ``InputError`` where SUMO is missing, ``TrafficError`` where
+        it fails."""
+        if self._is_driving:
+            self.end()
         briefing = self._ask(BEGIN)
         if not isinstance(briefing, Briefing):
             raise TrafficError(f"SUMO answered a beginning with {type(briefing).__name__}.")
+        self._is_driving = True
         return briefing
 
     def move(self, pose: np.ndarray, speed: float) -> Frame:
@@ -74,6 +78,7 @@ class Traffic:
 
     def end(self) -> tuple[Happening, ...]:
         """The drive is over. Returns what happened by script up to now."""
+        self._is_driving = False
         return tuple(build(Happening, value) for value in json.loads(self._ask(END)))
 
     def close(self) -> None:
@@ -93,6 +98,7 @@ class Traffic:
         except (EOFError, OSError) as error:
             raise self._why_it_ended() from error
         if isinstance(answer, Failure):
+            self._is_driving = False
             raise TrafficError(answer.reason)
         return answer
 

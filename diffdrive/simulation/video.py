@@ -6,6 +6,7 @@ Cameras change when a plan is made, the view from above with every picture. Need
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -50,14 +51,14 @@ class Film:
     def end(self, record: EpisodeRecord) -> None:
         """The last picture says how the drive ended."""
         if self._last is not None:
-            told = f"{_ENDS[record.end]} Driving score {100 * record.driving_score:.0f}."
+            told = (_ENDS[record.end], f"Driving score: {100 * record.driving_score:.0f}")
             pixels = pixels_of(draw_picture(picture_of(self._last, self._title, end=told)))
             for _ in range(round(LAST_PICTURE_S * PICTURES_PER_S)):
                 self._writer.add(pixels)
 
 
-def picture_of(moment: Moment, title: str, *, end: str = "") -> Picture:
-    """What a film shows of a moment."""
+def picture_of(moment: Moment, title: str, *, end: Sequence[str] = ()) -> Picture:
+    """What a film shows of a moment. ``end``: lines that say how it came out."""
     trace, seen = moment.trace, moment.scene.observation.cameras
     now = moment.view.scene(trace, trace.step)
     return Picture(
@@ -86,7 +87,7 @@ def _overlay(moment: Moment, now: Scene) -> PlanOverlay:
     return PlanOverlay(chosen=chosen, proposals=proposals, scores=drive.scores if proposals is not None else None)
 
 
-def _words(moment: Moment, now: Scene, title: str, end: str) -> list[Words]:
+def _words(moment: Moment, now: Scene, title: str, end: Sequence[str]) -> list[Words]:
     trace, drive, ego = moment.trace, moment.drive, now.observation.ego
     completion = 100 * trace.route.completion(trace.arcs[-1])
     facts = f"{trace.step / 10:.1f} s      {ego.speed:.1f} m/s      {completion:.0f} % of the route"
@@ -100,6 +101,5 @@ def _words(moment: Moment, now: Scene, title: str, end: str) -> list[Words]:
     lines += [Words(text=line, size=7.5, colour=palette.FAINT_INK) for line in said]
     for wrong in moment.infractions:
         lines.append(Words(text=f"{wrong.time_s:.1f} s: {wrong.kind.value.replace('_', ' ')}", colour=_BAD, is_bold=True))
-    if end:
-        lines.append(Words(text=end, size=9.0, is_bold=True))
+    lines += [Words(text=text, size=9.0, is_bold=True) for text in end]
     return lines

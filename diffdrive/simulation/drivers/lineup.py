@@ -33,8 +33,8 @@ class DriverName:
 
     @classmethod
     def parse(cls, text: str) -> DriverName:
-        """From ``kind`` or ``kind:option``. Raises ``InputError`` for words that name nothing."""
-        kind, *options = text.split(":")
+        """From ``kind`` or ``kind:option``, with dashes or underscores. Raises ``InputError`` for words that name nothing."""
+        kind, *options = text.replace("-", "_").split(":")
         if kind not in DRIVERS:
             raise InputError(f"There is no driver '{kind}'. Known drivers: {', '.join(DRIVERS)}.")
         if unknown := [option for option in options if option not in OPTIONS or kind != NETWORK]:
@@ -51,7 +51,6 @@ class DriverName:
 class _Network:
     planner: Planner
     model: PlannerModel
-    digest: str
 
 
 class Lineup:
@@ -62,7 +61,7 @@ class Lineup:
         self._network: _Network | None = None
 
     def driver(self, name: DriverName, start: Start) -> Driver:
-        """A fresh one for the drive from ``start``. Raises ``InputError`` as loading a checkpoint does."""
+        """A fresh one for the drive from ``start``. Raises ``InputError`` as ``check`` does."""
         if name.kind == NETWORK:
             network = self._loaded()
             warm_start = WarmStart(network.model) if "warm" in name.options else None
@@ -77,20 +76,31 @@ class Lineup:
         }
         return makers[name.kind]()
 
+    def check(self, name: DriverName) -> None:
+        """Raise ``InputError`` for a checkpoint that cannot be read or does not fit, and for one that cannot begin warm."""
+        if name.kind == NETWORK:
+            network = self._loaded()
+            if "warm" in name.options:
+                WarmStart(network.model)
+
     def checkpoint_digest(self, name: DriverName) -> str:
-        """Of the weights of the network; '' for a driver without."""
-        return self._loaded().digest if name.kind == NETWORK else ""
+        """Of the weights of the network; '' for a driver without. Raises ``InputError`` where there are none."""
+        if name.kind != NETWORK:
+            return ""
+        weights = self._folder() / WEIGHTS_FILE
+        if not weights.is_file():
+            raise InputError(f"Checkpoint '{weights.parent}' has no {WEIGHTS_FILE}. Give the folder of a trained planner.")
+        return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+
+    def _folder(self) -> Path:
+        if self._checkpoint is None:
+            raise InputError(f"Driver '{NETWORK}' needs the folder of a checkpoint, got none.")
+        return self._checkpoint
 
     def _loaded(self) -> _Network:
         if self._network is None:
-            if self._checkpoint is None:
-                raise InputError(f"Driver '{NETWORK}' needs the folder of a checkpoint, got none.")
-            model = load_checkpoint(self._checkpoint)
+            model = load_checkpoint(self._folder())
             planner = Planner(make_engine("eager", model))
             planner.warm_up()
-            self._network = _Network(planner, model, _digest(self._checkpoint / WEIGHTS_FILE))
+            self._network = _Network(planner, model)
         return self._network
-
-
-def _digest(weights: Path) -> str:
-    return hashlib.sha256(weights.read_bytes()).hexdigest()[:12]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from diffdrive.runtime import Planner
@@ -16,11 +14,9 @@ from diffdrive.runtime.envelope import (
     SafePlanner,
     VehicleInputs,
     WarmStart,
-    camera_reading,
-    lidar_reading,
 )
 from diffdrive.runtime.plan import Plan, PlanStatus
-from diffdrive.scene import CameraFrame, Scene, Trajectory
+from diffdrive.scene import Scene, Trajectory
 from diffdrive.simulation.drivers.protocol import Drive
 
 
@@ -66,19 +62,18 @@ class EnvelopedDriver:
 
 
 def inputs_of(scene: Scene) -> VehicleInputs:
-    """The scene as a vehicle's messages, all of them measured just now."""
+    """The scene as a vehicle's messages, all of them measured just now.
+
+    Without digests: rendered cameras have no noise, so at a standstill two images may be equal though nothing is frozen.
+    """
     seen, now_us = scene.observation, scene.observation.ego.timestamp_us
-    sweep = seen.lidar
+    motion = EgoMotion(history=seen.ego_history, odometry_pose=scene.world_from_ego)
     return VehicleInputs(
-        cameras={camera: camera_reading(partial(_same, frame), now_us) for camera, frame in seen.cameras.items()},
-        lidar=None if sweep is None else lidar_reading(lambda: sweep, now_us),
-        motion=Reading.of(lambda: EgoMotion(history=seen.ego_history, odometry_pose=scene.world_from_ego), now_us),
-        command=Reading.of(lambda: seen.command, now_us),
+        cameras={camera: Reading(stamp_us=now_us, value=frame) for camera, frame in seen.cameras.items()},
+        lidar=None if seen.lidar is None else Reading(stamp_us=now_us, value=seen.lidar),
+        motion=Reading(stamp_us=now_us, value=motion),
+        command=Reading(stamp_us=now_us, value=seen.command),
     )
-
-
-def _same(frame: CameraFrame) -> CameraFrame:
-    return frame
 
 
 def _answer(trajectory: Trajectory, status: PlanStatus | DecisionStatus, detail: str, plan: Plan | None) -> Drive:

@@ -117,7 +117,7 @@ def test_the_table_compares_on_shared_episodes_and_counts_events_mastered() -> N
 
 def test_the_verb_names_what_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for words, said in (
-        (["drive"], "--out DIR"),
+        (["drive", "--out", str(tmp_path), "--table", str(tmp_path)], "Give one of them"),
         (["drive", "--out", str(tmp_path), "--driver", "nobody"], "Known drivers"),
         (["drive", "--out", str(tmp_path), "--replan-hz", "3"], "10, 5, 2 or 1"),
         (["drive", "--table", str(tmp_path)], "holds no drives"),

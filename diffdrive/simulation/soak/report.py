@@ -46,9 +46,9 @@ def child_growth(memory: Memory) -> Growth | None:
 
 
 def _growth(samples: Sequence[int]) -> Growth | None:
-    tenth = len(samples) // 10
-    if tenth < 1 or len(samples) < _LEAST_SAMPLES:
+    if len(samples) < _LEAST_SAMPLES:
         return None
+    tenth = max(3, len(samples) // 10)
     return Growth(early_bytes=statistics.median(samples[tenth : 2 * tenth]), late_bytes=statistics.median(samples[-tenth:]))
 
 

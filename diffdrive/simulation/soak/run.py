@@ -17,7 +17,7 @@ from diffdrive.simulation.soak.ledger import Ledger
 from diffdrive.simulation.soak.monitor import Handed, Safe, Truth, faults_of
 
 _FRAME_S = FRAME_US / 1e6
-_SAMPLE_FRAMES = 20
+_SAMPLE_FRAMES, _CHILD_FRAMES = 20, 5
 _SENSORS = (*CAMERA_OF, Part.LIDAR)
 
 MakeSafePlanner = Callable[[AskInThread, EnvelopeConfig, Callable[[], int]], SafePlanner]
@@ -125,8 +125,7 @@ def soak(
         ledger.add(frame, event, outcome, faults_of(_handed(outcome), knowledge.truth(frame, outcome), plan.safe))
         if outcome.answer is not None and outcome.answer.plan is None:
             time.sleep(max(0.0, _FRAME_S - (time.monotonic() - begin)))
-        if frame % _SAMPLE_FRAMES == 0:
-            _sample(memory, frame, child)
+        _sample(memory, frame, child, is_idle=outcome.answer is not None and outcome.answer.plan is not None)
         if on_frame is not None:
             on_frame(frame)
     ask.close()
@@ -157,9 +156,9 @@ def _handed(outcome: CycleOutcome) -> Handed:
     )
 
 
-def _sample(memory: Memory, frame: int, child: ChildPlanner) -> None:
-    held, childs = resident_bytes(), child.resident_bytes
-    if held is not None:
+def _sample(memory: Memory, frame: int, child: ChildPlanner, *, is_idle: bool) -> None:
+    """Now and then; of the planner's process only when it has answered: what it holds while it works is no growth."""
+    if frame % _SAMPLE_FRAMES == 0 and (held := resident_bytes()) is not None:
         memory.parent.append((frame, held))
-    if childs is not None:
+    if frame % _CHILD_FRAMES == 0 and is_idle and (childs := child.resident_bytes) is not None:
         memory.child.append(childs)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 def build(cls: type[T], values: Mapping[str, Any] | None = None, overrides: Sequence[str] = ()) -> T:
     """Make ``cls`` (a dataclass) from a nested mapping of overrides, then from ``a.b=value`` strings.
 
+    What neither names keeps its default, also inside a nested dataclass whose default is not that of its class.
     Raises ``InputError`` for a key that ``cls`` does not have (naming the closest one) and for a value of the wrong type.
     """
     merged = merge(values or {}, parse_overrides(overrides))
@@ -95,13 +96,24 @@ def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     hints = typing.get_type_hints(cls)
-    fields = {f.name for f in dataclasses.fields(typing.cast(Any, cls)) if f.init}
+    fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, cls)) if f.init}
     for key in values:
         if key not in fields:
             close = difflib.get_close_matches(str(key), sorted(fields), n=1)
             hint = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(sorted(fields))}."
             raise InputError(f"{where} has no key '{key}'. {hint}")
-    return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+    return cls(
+        **{key: _convert(hints[key], _over_default(fields[key], value), f"{where}.{key}") for key, value in values.items()}
+    )
+
+
+def _over_default(field: dataclasses.Field[Any], value: Any) -> Any:
+    """``value`` on top of the field's default, where both hold fields of their own."""
+    if not isinstance(value, Mapping):
+        return value
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    is_instance = dataclasses.is_dataclass(default) and not isinstance(default, type)
+    return merge(to_mapping(default), value) if is_instance else value
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

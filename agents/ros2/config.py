@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from diffdrive.assets import CHECKPOINTS
-from diffdrive.configuration import build, load_yaml, merge, to_mapping
+from diffdrive.configuration import build, load_yaml
 from diffdrive.contracts import InputError
 from diffdrive.runtime.envelope import EnvelopeConfig
 from diffdrive.scene import CameraId
@@ -202,7 +202,7 @@ def config_from_parameters(parameters: Mapping[str, Any]) -> BridgeConfig:
         for parent in parents:
             node = node.setdefault(parent, {})
         node[leaf] = value
-    return _built(tree, ())
+    return build(BridgeConfig, tree)
 
 
 def config_from_file(path: Path, overrides: tuple[str, ...] = ()) -> BridgeConfig:
@@ -216,9 +216,4 @@ def config_from_file(path: Path, overrides: tuple[str, ...] = ()) -> BridgeConfi
         (values,) = [node["ros__parameters"]]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' must hold one entry '/**' with 'ros__parameters' in it, as params.yaml does.") from error
-    return _built(values, overrides)
-
-
-def _built(values: Mapping[str, Any], overrides: tuple[str, ...]) -> BridgeConfig:
-    # On top of all defaults, because every camera has its own.
-    return build(BridgeConfig, merge(to_mapping(BridgeConfig()), values), overrides)
+    return build(BridgeConfig, values, overrides)

@@ -8,7 +8,7 @@ import pytest
 
 from diffdrive.configuration import load_yaml, to_mapping
 from diffdrive.contracts import InputError
-from diffdrive.runtime.envelope import EnvelopeConfig, load_envelope_config
+from diffdrive.runtime.envelope import Braking, EnvelopeConfig, InputLimits, load_envelope_config
 
 SHIPPED = Path(__file__).resolve().parents[3] / "configs" / "vehicle" / "envelope.yaml"
 
@@ -21,6 +21,14 @@ def test_the_shipped_file_holds_every_default() -> None:
 def test_overrides_reach_every_level() -> None:
     config = load_envelope_config(SHIPPED, ["inputs.camera.max_age_s=0.2", "limits.max_curvature=0.1", "deadline_s=0.05"])
     assert (config.inputs.camera.max_age_s, config.limits.max_curvature, config.deadline_s) == (0.2, 0.1, 0.05)
+
+
+def test_what_a_file_does_not_name_keeps_its_default(tmp_path: Path) -> None:
+    (tmp_path / "short.yaml").write_text("inputs: {camera: {max_age_s: 0.2}}\n")
+    config = load_envelope_config(tmp_path / "short.yaml", ["emergency.deceleration=7"])
+    assert config.inputs.camera == InputLimits(max_age_s=0.2, max_frozen_s=0.5)
+    assert config.inputs.lidar == EnvelopeConfig().inputs.lidar
+    assert config.emergency == Braking(deceleration=7.0, jerk=EnvelopeConfig().emergency.jerk)
 
 
 @pytest.mark.parametrize(

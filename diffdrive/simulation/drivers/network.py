@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffdrive.runtime import Planner
 from diffdrive.runtime.envelope import (
     AskInline,
     DecisionStatus,
@@ -15,6 +14,7 @@ from diffdrive.runtime.envelope import (
     VehicleInputs,
     WarmStart,
 )
+from diffdrive.runtime.envelope.watchdog import AnswersObservations
 from diffdrive.runtime.plan import Plan, PlanStatus
 from diffdrive.scene import Scene, Trajectory
 from diffdrive.simulation.drivers.protocol import Drive
@@ -25,7 +25,7 @@ class NetworkDriver:
 
     needs_sensors = True
 
-    def __init__(self, planner: Planner, warm_start: WarmStart | None = None) -> None:
+    def __init__(self, planner: AnswersObservations, warm_start: WarmStart | None = None) -> None:
         self._planner, self._warm_start = planner, warm_start
         self._past: PastProposals | None = None
 
@@ -44,7 +44,7 @@ class EnvelopedDriver:
 
     needs_sensors = True
 
-    def __init__(self, planner: Planner, warm_start: WarmStart | None = None) -> None:
+    def __init__(self, planner: AnswersObservations, warm_start: WarmStart | None = None) -> None:
         self._now_us = 0
         # Time stands still while the planner thinks: what a driver does must not depend on the machine.
         ask = AskInline(planner=planner, clock=self._seconds)

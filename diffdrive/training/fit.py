@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +10,19 @@ import torch
 from diffdrive.training.cache import FeatureCache
 from diffdrive.training.config import Strategy, TrainingConfig
 from diffdrive.training.data_module import PlannerDataModule
-from diffdrive.training.decoder_stage import DecoderStage
-from diffdrive.training.encoded_scenes import encode_scenes
 from diffdrive.training.engine.devices import check_launch, launch_of_this_process
-from diffdrive.training.engine.export import averaged_state, export, plain_model, take_checkpoint
+from diffdrive.training.engine.export import averaged_state, export, take_checkpoint
 from diffdrive.training.engine.features import open_cache
 from diffdrive.training.engine.network import planner_and_anchors
 from diffdrive.training.engine.outcomes import InterruptedTrainingError, failures_explained
 from diffdrive.training.engine.run_folder import RunFolder
 from diffdrive.training.engine.sharding import ShardedPlannerModule, check_resumable
+from diffdrive.training.engine.stages import teach_scores, train_decoder
 from diffdrive.training.engine.trainer import trainer_of
-from diffdrive.training.engine.whole_state import load_whole_state
 from diffdrive.training.lightning import pl
 from diffdrive.training.lightning_module import PlannerLightningModule
 
 __all__ = ["FitResult", "fit", "open_cache", "planner_and_anchors"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +75,7 @@ def fit(config: TrainingConfig, cache: FeatureCache, *, resume: Path | str | Non
 def _finish(
     config: TrainingConfig, folder: RunFolder, trainer: pl.Trainer, module: PlannerLightningModule, data: PlannerDataModule
 ) -> FitResult | None:
-    """Best weights, decoder stage, export."""
+    """Best weights, the stages after them, export."""
     metrics: dict[str, float] = {}
     if len(data.split.validation):
         take_checkpoint(module, folder)
@@ -88,38 +83,16 @@ def _finish(
         trainer.loggers = []
         metrics = _validate(trainer, module, data)
     if config.decoder_stage.is_used:
-        _train_decoder(config, trainer, module, data)
-        metrics |= _validate(trainer, module, data) if len(data.split.validation) else {}
+        train_decoder(config, trainer, module, data)
+    if config.score_stage.is_used:
+        teach_scores(config, trainer, module, data)
+    if (config.decoder_stage.is_used or config.score_stage.is_used) and len(data.split.validation):
+        metrics |= _validate(trainer, module, data)
     weights = averaged_state(module)
     if not trainer.is_global_zero:
         return None
     metrics = export(config, folder, module, data, weights, metrics)
     return FitResult(folder=config.folder, export=folder.export, metrics=metrics)
-
-
-def _train_decoder(
-    config: TrainingConfig, trainer: pl.Trainer, module: PlannerLightningModule, data: PlannerDataModule
-) -> None:
-    """Continue with the decoder alone, from the averaged weights; every process computes the same."""
-    # Each process has batch statistics of its own; the first one's count.
-    weights = trainer.strategy.broadcast({name: tensor.cpu() for name, tensor in averaged_state(module).items()})
-    model = plain_model(module.model, weights).to(module.device)
-    rows = data.split
-
-    def report(step: int, ade: float) -> None:
-        logger.info("decoder stage, step %d: ADE %.3f m", step, ade)
-
-    stage = DecoderStage(
-        model=model,
-        scenes=encode_scenes(model, data.reader(rows.train), rows.train),
-        held=encode_scenes(model, data.reader(rows.validation), rows.validation) if len(rows.validation) else None,
-        config=config.decoder_stage,
-        weights=config.weights,
-        seed=config.seed,
-    )
-    stage.train(report if trainer.is_global_zero else None)
-    module.average = None
-    load_whole_state(module.model, model.state_dict())
 
 
 def _validate(trainer: pl.Trainer, module: PlannerLightningModule, data: PlannerDataModule) -> dict[str, float]:

@@ -8,6 +8,7 @@ from diffdrive.training.config.loading import load_training_config
 from diffdrive.training.config.optimizer import OnNan, OptimizerConfig, Schedule
 from diffdrive.training.config.recording import BestBy, RecordingConfig, ValidationConfig
 from diffdrive.training.config.run import Strategy, TrainingConfig
+from diffdrive.training.config.score_stage import ScoreStageConfig
 from diffdrive.training.config.sources import SourceConfig, SourceKind
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "OptimizerConfig",
     "RecordingConfig",
     "Schedule",
+    "ScoreStageConfig",
     "SourceConfig",
     "SourceKind",
     "SplitBy",

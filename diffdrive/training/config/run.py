@@ -14,6 +14,7 @@ from diffdrive.training.config.decoder_stage import DecoderStageConfig
 from diffdrive.training.config.initial import InitialConfig
 from diffdrive.training.config.optimizer import OptimizerConfig
 from diffdrive.training.config.recording import RecordingConfig, ValidationConfig
+from diffdrive.training.config.score_stage import ScoreStageConfig
 from diffdrive.training.objectives import ObjectiveWeights
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -58,6 +59,7 @@ class TrainingConfig:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     decoder_stage: DecoderStageConfig = field(default_factory=DecoderStageConfig)
+    score_stage: ScoreStageConfig = field(default_factory=ScoreStageConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
     seed: int = 0

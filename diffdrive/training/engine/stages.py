@@ -51,9 +51,10 @@ def teach_scores(config: TrainingConfig, trainer: pl.Trainer, module: PlannerLig
     Raises ``InputError`` for planners and scenes that the stage cannot teach with (see ``ScoreStage``).
     """
     model, stage, rows = _averaged(trainer, module), config.score_stage, data.split.train
-    scenes = encode_scenes(model, data.reader(rows), rows)
+    reader = data.reader(rows)
+    scenes = encode_scenes(model, reader, rows)
     noise, poses = propose(model, scenes, stage.draws, config.seed)
-    tokens = [data.cache.spec.tokens[row] for row in rows.tolist()]
+    tokens = [data.cache.spec.tokens[reader.row_read(row)] for row in rows.tolist()]
     taught = ScoredProposals(
         noise=noise, poses=poses, scores=_scored_together(config, trainer, tokens, poses, model.config.targets.interval_s)
     )

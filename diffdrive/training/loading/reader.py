@@ -52,6 +52,13 @@ class SceneReader:
             raise InputError(read.error or f"None of the rows {list(rows)} can be read.")
         return read.batch
 
+    def row_read(self, row: int) -> int:
+        """Which row was read for ``row``: itself, or what stood in for it. Raises ``InputError`` where none did."""
+        stand_in = self._stand_ins.get(row, row)
+        if stand_in is None:
+            raise InputError(f"Row {row} of cache '{self.cache.folder}' was left out: nothing was read for it.")
+        return stand_in
+
     def __getitem__(self, rows: np.ndarray) -> ReadBatch:
         """The batch of ``rows``. Does not raise for what the cache cannot read: see ``ReadBatch.error``."""
         try:

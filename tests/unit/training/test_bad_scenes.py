@@ -75,6 +75,13 @@ def test_a_row_has_one_stand_in_whoever_reads_it(tiny_cache: FeatureCache) -> No
     assert alone is not None
     assert same(SceneReader(cache, ROWS, OnBadScene.SKIP, seed=order.seed).batch([BAD]), alone)
     (other,) = (row for row in range(11) if same(alone, cache.batch([row])))
+    reader = SceneReader(cache, ROWS, OnBadScene.SKIP, seed=order.seed)
+    reader.batch([BAD, 0])
+    assert (reader.row_read(BAD), reader.row_read(0)) == (other, 0)
+    leaving_out = SceneReader(cache, ROWS, OnBadScene.SKIP, seed=None)
+    leaving_out.batch([BAD, 0])
+    with pytest.raises(InputError, match="was left out"):
+        leaving_out.row_read(BAD)
     expected = [cache.batch(np.where(rows == BAD, other, rows)) for rows in order.batches(0)]
     for workers in (0, 1, 2):
         loader = BatchLoader(cache, order, workers=workers, on_bad_scene=OnBadScene.SKIP)

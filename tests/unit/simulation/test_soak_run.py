@@ -157,7 +157,6 @@ def test_the_command_kills_a_real_process_and_drives_on(
     assert "| planner: killed | 1 | 0 | 3 |" in (tmp_path / "soak.md").read_text()
     rows = {row["kind"]: row["alone"] for row in record["faults"] if row["part"] == "planner"}
     assert all("PLANNED" not in rows[kind.name]["answers"] for kind in (FaultKind.KILLED, FaultKind.HANGS, FaultKind.SLOW))
-    assert rows["KILLED"]["worst_recovery_frames"] > 0
 
 
 @pytest.mark.parametrize("words", [["--deadline", "0"], ["--minutes", "-1"], ["--frames", "10"]])

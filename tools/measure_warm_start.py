@@ -24,6 +24,7 @@ from diffdrive.assets import CHECKPOINTS
 from diffdrive.benchmark.manifest import load_benchmark
 from diffdrive.benchmark.tags import EventTag
 from diffdrive.diffusion import CLEAN, DDIM, JUMP_TABLES, REFERENCE, JumpTable, noise_table
+from diffdrive.evaluation import mean_interval
 from diffdrive.files import written_aside
 from diffdrive.model import PlannerModel
 from diffdrive.model.checkpoint import load_checkpoint
@@ -35,7 +36,6 @@ from diffdrive.world.source import WorldSource
 
 FUTURE_S = 5.0
 NEAR_CUT_IN_US = 1_000_000
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,25 +170,18 @@ def _warm_table(steps: int, start_level: int) -> JumpTable:
 def _summary(
     way: Way, values: dict[str, np.ndarray], reference: dict[str, np.ndarray], frames: Frames, warm_share: float
 ) -> dict[str, object]:
-    low, high = _interval(values["pdms"] - reference["pdms"], frames.logs)
+    logs = [str(log) for log in frames.logs]
+    gain = mean_interval((values["pdms"] - reference["pdms"]).tolist(), np.random.default_rng(0), clusters=logs)
     return {
         "way": way.name,
         **{name: float(np.nanmean(each)) for name, each in values.items()},
-        "pdms_gain": float((values["pdms"] - reference["pdms"]).mean()),
-        "pdms_gain_low": low,
-        "pdms_gain_high": high,
+        "pdms_gain": gain.mean,
+        "pdms_gain_low": gain.low,
+        "pdms_gain_high": gain.high,
         "cut_in_pdms": float(values["pdms"][frames.is_cut_in].mean()) if frames.is_cut_in.any() else None,
         "cut_in_overlap_m": float(np.nanmean(values["overlap_m"][frames.is_cut_in])) if frames.is_cut_in.any() else None,
         "warm_share": warm_share,
     }
-
-
-def _interval(gains: np.ndarray, logs: np.ndarray) -> tuple[float, float]:
-    """95 % of the mean, logs drawn with replacement."""
-    sums, counts = np.bincount(logs, gains), np.bincount(logs)
-    drawn = np.random.default_rng(0).integers(len(sums), size=(RESAMPLES, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def _line(row: dict[str, object]) -> str:

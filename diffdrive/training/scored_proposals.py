@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,7 +69,7 @@ def score_proposals(source: SceneSource, tokens: Sequence[str], poses: Tensor, i
         except InputError as error:
             logger.warning("The score stage leaves out scene '%s': %s", token, error)
             continue
-        proposals = poses[row].flatten(0, 1)[None].double().numpy().astype(np.float64)
+        proposals = poses[row].flatten(0, 1)[None].double()
         total = score(scene, proposals, interval_s=interval_s, on_invalid="zero").total
         found[row] = total[0].unflatten(0, poses.shape[1:3]).float()
     return found

@@ -1,4 +1,4 @@
-"""Begin a plan where the last ones ended, not at the anchors alone: consecutive plans then agree.
+"""Begin a plan where the last ones ended, not at the anchors alone.
 
 The last plans are moved by what the vehicle drove since, driven on to the horizon, noised and put in the place of the anchors
 next to them. The other anchors stay as they are, so that something new can win. This is the warm start of real-time iteration

@@ -58,8 +58,7 @@ def teach_scores(config: TrainingConfig, trainer: pl.Trainer, module: PlannerLig
     taught = ScoredProposals(
         noise=noise, poses=poses, scores=_scored_together(config, trainer, tokens, poses, model.config.targets.interval_s)
     )
-    chosen = taught.scores[taught.known].mean()
-    logger.info("score stage: %d of %d scenes scored, mean PDMS of a proposal %.3f", len(taught.known), len(rows), chosen)
+    logger.info("score stage: %d of %d scenes scored", len(taught.known), len(rows))
     ScoreStage(model=model, scenes=scenes, taught=taught, config=stage, seed=config.seed).train()
     _take_back(module, model)
 

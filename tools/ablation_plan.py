@@ -48,8 +48,12 @@ class Row:
 class AblationPlan:
     """All rows and what they share."""
 
+    scenes: str
+    """Run file (relative to the plan's own) that says which scenes are trained on and which validate."""
+
     perceptions: dict[str, str]
-    """Run files (relative to the plan's own) of the end-to-end trainings whose perception the decoders are trained on."""
+    """What the decoders are trained on: folders of exported planners, or run files of end-to-end trainings (.yaml). Both
+    relative to the plan's own folder."""
 
     decoder: DecoderStageConfig
     """The same for every row: steps, batch size, learning rate."""
@@ -82,6 +86,10 @@ class AblationPlan:
         """Of a file that the plan names."""
         return self.folder / name
 
+    def is_trained(self, perception: str) -> bool:
+        """Whether the ablation trains this perception itself."""
+        return self.perceptions[perception].endswith(".yaml")
+
     def row(self, name: str) -> Row:
         """The row called ``name``."""
         return next(row for row in self.rows if row.name == name)
@@ -95,7 +103,7 @@ class AblationPlan:
 
     def perception_run(self, row: Row, seed: int) -> tuple[str, int]:
         """The perception, and which training of it, that ``row``'s decoder of this seed decodes from."""
-        return row.perception, seed % self.perception_seeds
+        return row.perception, seed % self.perception_seeds if self.is_trained(row.perception) else 0
 
     @property
     def perception_runs(self) -> tuple[tuple[str, int], ...]:

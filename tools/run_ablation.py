@@ -4,7 +4,8 @@ diffdrive world generate --out out/world/train --towns 28 --seed 0 --split train
 diffdrive world generate --out out/world/test --benchmark test --workers 2
 python tools/run_ablation.py --train out/world/train --test out/world/test --out out/ablation
 
-1. perception/<name>-<seed>/     end-to-end trainings whose perception is then frozen (`diffdrive train`, two processes)
+1. perception/<name>-<seed>/     end-to-end trainings whose perception is then frozen (`diffdrive train`, two processes),
+                                 unless the plan names a trained planner
 2. encoded/<name>-<seed>/        what it makes of the training scenes
 3. rows/<row>/<seed>/            every row's decoder, trained on that: a whole planner
 4. measured/<row>-<seed>.npz     scores, displacement and diversity, one value a test scene
@@ -65,7 +66,14 @@ class Ablation:
     def config(self, file: Path | str, *more: str) -> TrainingConfig:
         return load_training_config(self.plan.path(file), [*self.overrides, *more])
 
+    @property
+    def scenes(self) -> TrainingConfig:
+        """The run whose scenes everything is trained on."""
+        return self.config(self.plan.scenes)
+
     def perception(self, name: str, seed: int) -> Path:
+        if not self.plan.is_trained(name):
+            return self.plan.path(self.plan.perceptions[name])
         return self.out / "perception" / f"{name}-{seed}" / "export"
 
     def encoded(self, name: str, seed: int) -> Path:
@@ -125,10 +133,7 @@ def run(ablation: Ablation, deadline: float) -> None:
             continue
         encode_training_scenes(ablation, name, seed)
         train_decoders(jobs, ablation.workers, deadline)
-    test = test_set(
-        ablation.config(next(iter(ablation.plan.perceptions.values()))),
-        ablation.test, ablation.split, ablation.out / "prepared", ablation.workers,
-    )  # fmt: skip
+    test = test_set(ablation.scenes, ablation.test, ablation.split, ablation.out / "prepared", ablation.workers)
     measure_rows(ablation, test)
     measure_simple(ablation, test)
     write_table(ablation, test)
@@ -137,7 +142,7 @@ def run(ablation: Ablation, deadline: float) -> None:
 def train_perception(ablation: Ablation, name: str, seed: int) -> None:
     """By the command that users have, in a process of its own: it starts the other processes of the training itself."""
     export = ablation.perception(name, seed)
-    if (export / "metrics.json").is_file():
+    if (export / "metrics.json").is_file() or not ablation.plan.is_trained(name):
         return
     print(f"perception {name}, seed {seed}", flush=True)
     folder, config = export.parent, ablation.plan.path(ablation.plan.perceptions[name])
@@ -153,8 +158,8 @@ def train_perception(ablation: Ablation, name: str, seed: int) -> None:
 
 def encode_training_scenes(ablation: Ablation, name: str, seed: int) -> None:
     """What the perception sees of the training and the validation scenes, once for all rows."""
-    config = ablation.config(ablation.plan.perceptions[name])
-    cache, folder = open_cache(config), ablation.encoded(name, seed)
+    config, folder = ablation.scenes, ablation.encoded(name, seed)
+    cache = open_cache(config)
     split = split_rows(cache.locations, cache.log_names, config.data, seed=config.seed)
     model = load_checkpoint(ablation.perception(name, seed)).to(ablation.device)
     torch.set_num_threads(ablation.workers)
@@ -220,7 +225,7 @@ def measure_simple(ablation: Ablation, test: TestSet) -> None:
     for name, poses in test.answers.items():
         if not ablation.measured(name, 0).is_file():
             measure_fixed(test, poses, driven).save(ablation.measured(name, 0))
-    config = ablation.config(next(iter(ablation.plan.perceptions.values())))
+    config = ablation.scenes
     cache = open_cache(config)
     split = split_rows(cache.locations, cache.log_names, config.data, seed=config.seed)
     for seed in range(SIMPLE_SEEDS):

@@ -86,7 +86,7 @@ def _finish(
         train_decoder(config, trainer, module, data)
     if config.score_stage.is_used:
         teach_scores(config, trainer, module, data)
-    if (config.decoder_stage.is_used or config.score_stage.is_used) and len(data.split.validation):
+    if config.has_later_stage and len(data.split.validation):
         metrics |= _validate(trainer, module, data)
     weights = averaged_state(module)
     if not trainer.is_global_zero:

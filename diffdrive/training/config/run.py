@@ -64,6 +64,8 @@ class TrainingConfig:
     recording: RecordingConfig = field(default_factory=RecordingConfig)
     seed: int = 0
     epochs: int = 20
+    """0 goes straight to the stages after the end-to-end training, from ``initial.checkpoint``."""
+
     max_minutes: float | None = None
     """Stop after this much wall time, whatever the epoch."""
 
@@ -103,9 +105,16 @@ class TrainingConfig:
     progress_bar: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "validate_every_epochs", "devices", "nodes", "accumulate"):
+        for name in ("validate_every_epochs", "devices", "nodes", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"TrainingConfig.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.epochs < 0:
+            raise InputError(f"TrainingConfig.epochs must not be negative, got {self.epochs}.")
+        if self.epochs == 0 and (self.initial.checkpoint is None or not self.has_later_stage):
+            raise InputError(
+                "TrainingConfig.epochs of 0 leaves only the stages after the end-to-end training. Name a planner in "
+                "initial.checkpoint, and set decoder_stage.epochs or score_stage.epochs; or train for 1 epoch and more."
+            )
         if self.seed < 0:
             raise InputError(f"TrainingConfig.seed must not be negative, got {self.seed}.")
         if self.precision not in PRECISIONS:
@@ -114,6 +123,11 @@ class TrainingConfig:
             raise InputError("TrainingConfig.sync_batchnorm works on GPUs only. Leave it out, or set accelerator=gpu.")
         if self.optimizer.anneal_by_time and self.max_minutes is None:
             raise InputError("TrainingConfig: optimizer.anneal_by_time needs max_minutes.")
+
+    @property
+    def has_later_stage(self) -> bool:
+        """Whether something follows the end-to-end training."""
+        return self.decoder_stage.is_used or self.score_stage.is_used
 
     @property
     def processes(self) -> int:

@@ -39,20 +39,28 @@ def test_the_shipped_plan_holds_what_the_paper_compares() -> None:
     for row in plan.rows:
         config = load_training_config(plan.path(row.variant))
         planner_config(config.preset, config.planner)
-    for file in plan.perceptions.values():
-        assert load_training_config(plan.path(file)).max_steps is not None
+    for name, file in plan.perceptions.items():
+        if plan.is_trained(name):
+            assert load_training_config(plan.path(file)).max_steps is not None
+        else:
+            assert load_checkpoint(plan.path(file)).config.targets == planner_config("nano").targets
     order = [seed for _, seed in plan.trainings]
     assert order == sorted(order), "every row is there once before any is there twice"
 
 
 @pytest.mark.parametrize(("trained", "expected"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (3, [0, 1, 2])])
 def test_decoders_take_the_trainings_of_their_perception_in_turn(trained: int, expected: list[int], tmp_path: Path) -> None:
-    rows = [{"name": "full", "title": "", "variant": "a", "seeds": [0, 1, 2]}]
+    rows = [
+        {"name": "full", "title": "", "variant": "a", "perception": "short", "seeds": [0, 1, 2]},
+        {"name": "given", "title": "", "variant": "a", "seeds": [0, 1]},
+    ]
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump(load_yaml(NANO) | {"rows": rows, "perception_seeds": trained}))
     plan = load_plan(path)
-    assert [plan.perception_run(row, seed) for row, seed in plan.trainings] == [("shared", seed) for seed in expected]
-    assert plan.perception_runs == tuple(("shared", seed) for seed in range(trained))
+    runs = [(row.name, plan.perception_run(row, seed)) for row, seed in plan.trainings]
+    assert [run for name, run in runs if name == "full"] == [("short", seed) for seed in expected]
+    assert [run for name, run in runs if name == "given"] == [("shared", 0)] * 2, "what is given was trained once"
+    assert set(plan.perception_runs) == {("shared", 0), *(("short", seed) for seed in range(trained))}
 
 
 @pytest.mark.parametrize(

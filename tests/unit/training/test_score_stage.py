@@ -20,7 +20,7 @@ from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.scene import Scene, SceneSource
 from diffdrive.scoring import prepare, score
 from diffdrive.training.cache import CacheSpec, open_or_build
-from diffdrive.training.config import ScoreStageConfig, SourceConfig, TrainingConfig
+from diffdrive.training.config import InitialConfig, ScoreStageConfig, SourceConfig, TrainingConfig
 from diffdrive.training.encoded_scenes import EncodedScenes
 from diffdrive.training.engine import pdms
 from diffdrive.training.fit import fit
@@ -134,3 +134,16 @@ def test_a_run_ends_with_the_stage_that_its_config_asks_for(tiny_config: Trainin
     moved = {name for name in one if not torch.equal(one[name], two[name])}
     assert moved
     assert all(name.startswith("decoder.layers.1.") for name in moved)
+    given = InitialConfig(checkpoint=plain.export)
+    alone = fit(dataclasses.replace(config, name="alone", epochs=0, initial=given, score_stage=stage), cache)
+    assert alone is not None
+    three = load_checkpoint(alone.export).state_dict()
+    assert all(torch.equal(two[name], three[name]) for name in two), "the stage alone does the same to the same weights"
+
+
+def test_no_epochs_need_a_planner_and_something_to_do(tiny_config: TrainingConfig) -> None:
+    given, stage = InitialConfig(checkpoint=Path("planner")), ScoreStageConfig(epochs=1)
+    for change in ({"initial": given}, {"score_stage": stage}):
+        with pytest.raises(InputError, match=r"leaves only the stages after"):
+            dataclasses.replace(tiny_config, epochs=0, **change)
+    assert dataclasses.replace(tiny_config, epochs=0, initial=given, score_stage=stage).has_later_stage

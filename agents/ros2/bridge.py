@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from diffdrive.runtime.envelope import CycleOutcome, EnvelopeCounters, SafePlanner, VehicleInputs
+from diffdrive.runtime.envelope import CycleOutcome, EnvelopeCounters, SafePlanner, VehicleInputs, WarmStart
 from diffdrive.runtime.envelope.watchdog import Asks
 from diffdrive.runtime.errors import describe
 
@@ -58,7 +58,8 @@ class Inbox:
 class Bridge:
     """Between topics and a planner in its envelope.
 
-    ``make`` makes outgoing messages. ``clock`` (seconds) measures how long cycles take. Raises ``InputError`` where the
+    ``make`` makes outgoing messages. ``warm_start`` begins plans at the plans before. ``clock`` (seconds) measures how long
+    cycles take. Raises ``InputError`` where the
     map that the configuration names cannot be read.
     """
 
@@ -68,6 +69,7 @@ class Bridge:
         config: BridgeConfig,
         make: MakesMessages,
         *,
+        warm_start: WarmStart | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
@@ -77,7 +79,7 @@ class Bridge:
         """Of the last cycle."""
 
         self._make, self._inbox, self._memory, self._now_us = make, Inbox(), InputMemory(), 0
-        self._planner = SafePlanner(ask, config.envelope, now_us=lambda: self._now_us, clock=clock)
+        self._planner = SafePlanner(ask, config.envelope, now_us=lambda: self._now_us, clock=clock, warm_start=warm_start)
         self._centre_lines: Mapping[int, np.ndarray] = {}
         if config.command_source is CommandSource.ROUTE:
             self._centre_lines = read_lanelet_map(Path(config.lanelet_map))

@@ -11,7 +11,7 @@ from typing import Any
 from diffdrive.assets import CHECKPOINTS
 from diffdrive.configuration import build, load_yaml
 from diffdrive.contracts import InputError
-from diffdrive.runtime.envelope import EnvelopeConfig
+from diffdrive.runtime.envelope import EnvelopeConfig, WarmStartConfig
 from diffdrive.scene import CameraId
 
 from .conversion.transforms import Mounting
@@ -139,7 +139,7 @@ class HistoryConfig:
                 raise InputError(f"HistoryConfig.{name} must be positive seconds, got {getattr(self, name)}.")
 
 
-_HISTORY = HistoryConfig()
+_HISTORY, _WARM = HistoryConfig(), WarmStartConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +154,12 @@ class BridgeConfig:
 
     seed: int = 0
     """Of the noise that every plan starts from."""
+
+    warm_start: bool = False
+    """Begin a plan at the plans before, not at the anchors alone."""
+
+    warm: WarmStartConfig = _WARM
+    """How; without ``warm_start`` it says nothing."""
 
     period_s: float = 0.1
     """Seconds between cycles."""

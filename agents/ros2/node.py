@@ -10,12 +10,12 @@ import importlib
 from functools import cache
 from typing import Any
 
-from diffdrive.runtime import Planner
 from diffdrive.runtime.envelope import AskInThread
 from diffdrive.runtime.errors import describe
 
 from .bridge import Bridge
 from .config import BridgeConfig, config_from_parameters
+from .network import load_network
 from .topics import Delivery, Topic
 
 NAME = "diffdrive_planner"
@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> None:
     node = Node(NAME, automatically_declare_parameters_from_overrides=True)
     try:
         config = parameters_of(node)
-        planner = Planner.from_checkpoint(config.checkpoint_folder, engine=config.engine, seed=config.seed)
-        planner.warm_up()
-        ask = AskInThread(planner)
-        connect(node, Bridge(ask, config, make_ros_message))
+        network = load_network(config)
+        network.planner.warm_up()
+        ask = AskInThread(network.planner)
+        connect(node, Bridge(ask, config, make_ros_message, warm_start=network.warm_start))
         # One thread for a cycle that waits for its plan, one for what arrives meanwhile.
         executor = MultiThreadedExecutor(num_threads=2)
         executor.add_node(node)

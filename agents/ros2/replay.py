@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from diffdrive.contracts import InputError
-from diffdrive.runtime import Planner
-from diffdrive.runtime.envelope import AskInline, CycleOutcome
+from diffdrive.runtime.envelope import AskInline, CycleOutcome, WarmStart
 from diffdrive.runtime.envelope.watchdog import AnswersObservations
 
 from .bag_types import make_bag_message
 from .bags import BagWriter, Recorded, read_bag
 from .bridge import Bridge
 from .config import DEFAULT_PARAMS, BridgeConfig, config_from_file
+from .network import load_network
 
 
 def replay(
@@ -29,6 +29,7 @@ def replay(
     planner: AnswersObservations,
     config: BridgeConfig,
     *,
+    warm_start: WarmStart | None = None,
     seen: Callable[[CycleOutcome], None] = lambda outcome: None,
 ) -> int:
     """Write what the bridge publishes on the bag ``source`` to the bag ``target``; returns the number of cycles.
@@ -36,7 +37,8 @@ def replay(
     ``seen`` is shown the outcome of every cycle. Raises ``InputError`` for a bag that cannot be read, that holds none of the
     bridge's topics, and where ``target`` is there already.
     """
-    bridge, count = Bridge(AskInline(planner=planner, clock=_still), config, make_bag_message, clock=_still), 0
+    ask, count = AskInline(planner=planner, clock=_still), 0
+    bridge = Bridge(ask, config, make_bag_message, warm_start=warm_start, clock=_still)
     recorded = read_bag(source, {topic.name for topic in bridge.subscriptions})
     with BagWriter(target) as writer:
         writer.add_topics(bridge.publications)
@@ -82,14 +84,14 @@ def main(arguments: list[str]) -> None:
     try:
         config = config_from_file(given.params, tuple(given.overrides))
         config = replace(config, checkpoint=given.checkpoint or config.checkpoint)
-        planner = Planner.from_checkpoint(config.checkpoint_folder, engine=config.engine, seed=config.seed)
+        network = load_network(config)
         counts: dict[str, int] = {}
 
         def count_status(outcome: CycleOutcome) -> None:
             name = outcome.decision.status.name
             counts[name] = counts.get(name, 0) + 1
 
-        total = replay(given.source, given.target, planner, config, seen=count_status)
+        total = replay(given.source, given.target, network.planner, config, warm_start=network.warm_start, seen=count_status)
     except InputError as error:
         sys.exit(str(error))
     told = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))

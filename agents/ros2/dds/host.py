@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from diffdrive.contracts import InputError
-from diffdrive.runtime import Planner
 from diffdrive.runtime.envelope import AskInThread
 
 from ..bag_types import make_bag_message
 from ..bridge import Bridge
 from ..config import DEFAULT_PARAMS, config_from_file
 from ..conversion.making import stamp_us
+from ..network import load_network
 from ..topics import Delivery, Topic
 from .transport import Transport
 
@@ -71,9 +71,9 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_intermixed_args(arguments)
     try:
         config = config_from_file(given.params, tuple(given.overrides))
-        planner = Planner.from_checkpoint(config.checkpoint_folder, engine=config.engine, seed=config.seed)
-        planner.warm_up()
-        bridge = Bridge(AskInThread(planner), config, make_bag_message)
+        network = load_network(config)
+        network.planner.warm_up()
+        bridge = Bridge(AskInThread(network.planner), config, make_bag_message, warm_start=network.warm_start)
     except InputError as error:
         sys.exit(str(error))
     host = Host(bridge, domain=given.domain, sim_time=given.sim_time)

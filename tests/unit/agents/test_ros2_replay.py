@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from diffdrive_agents.ros2 import record_world
 from diffdrive_agents.ros2 import replay as replay_command
 from diffdrive_agents.ros2.bag_types import make_bag_message
 from diffdrive_agents.ros2.bags import BagWriter, Recorded, read_bag
+from diffdrive_agents.ros2.network import load_network
 from diffdrive_agents.ros2.record_world import record
 from diffdrive_agents.ros2.replay import replay
 from diffdrive_agents.ros2.scene_messages import scene_messages
@@ -25,7 +27,7 @@ from diffdrive.assets import CHECKPOINTS
 from diffdrive.contracts import InputError
 from diffdrive.geometry import to_world, wrap_angle
 from diffdrive.runtime import Planner
-from diffdrive.runtime.envelope import CycleOutcome, DecisionStatus
+from diffdrive.runtime.envelope import CycleOutcome, DecisionStatus, StartKind
 from diffdrive.scene import Scene
 
 FRAMES = 5
@@ -132,6 +134,19 @@ def test_a_replay_is_the_same_to_the_byte(bags: Path, outcomes: Sequence[CycleOu
     # A bag holds its own name.
     replay(bags / "raw.mcap", bags / "again/out.mcap", planner, RAW)
     assert (bags / "again/out.mcap").read_bytes() == (bags / "out.mcap").read_bytes()
+
+
+def test_a_warm_start_goes_through_the_bridge(bags: Path, outcomes: Sequence[CycleOutcome]) -> None:
+    config = replace(RAW, warm_start=True)
+    network, seen = load_network(config), list[CycleOutcome]()
+    assert network.warm_start is not None and load_network(RAW).warm_start is None
+    replay(bags / "raw.mcap", bags / "warm.mcap", network.planner, config, warm_start=network.warm_start, seen=seen.append)
+    kinds = [outcome.start.kind for outcome in seen if outcome.start is not None]
+    assert kinds == [StartKind.FIRST] + [StartKind.WARM] * (FRAMES - 1)
+    firsts, lasts = ([each[i].answer for each in (seen, outcomes)] for i in (0, -1))
+    for (warm, cold), is_same in ((firsts, True), (lasts, False)):
+        assert warm is not None and warm.plan is not None and cold is not None and cold.plan is not None
+        assert np.array_equal(warm.plan.proposals, cold.plan.proposals) == is_same
 
 
 def test_the_output_is_all_there_and_readable(bags: Path, outcomes: Sequence[CycleOutcome]) -> None:

@@ -28,8 +28,12 @@ class Row:
 
     name: str
     title: str
-    variant: Path
+    variant: Path = Path()
     """A run file, relative to the plan's own."""
+
+    planner: Path | None = None
+    """A folder, likewise: an exported planner that is measured as it is, in place of one that is trained. It must see with
+    ``perception``."""
 
     seeds: tuple[int, ...] = (0,)
     jumps: str | None = None
@@ -40,6 +44,9 @@ class Row:
 
     perception: str = "shared"
     """Which perception it decodes from: a name in ``AblationPlan.perceptions``."""
+
+    compared_with: str | None = None
+    """The name of the row that it is compared with; None: the plan's baseline."""
 
     published: Published | None = None
 
@@ -60,7 +67,7 @@ class AblationPlan:
 
     rows: tuple[Row, ...]
     baseline: str
-    """The row that every other is compared with, scene by scene."""
+    """The row that others are compared with, scene by scene."""
 
     perception_seeds: int = 1
     """How many trainings of each perception there are; the seeds of the decoders take them in turn."""
@@ -79,6 +86,8 @@ class AblationPlan:
                 raise InputError(f"Row '{row.name}' names the perception '{row.perception}'. Known: {known}.")
             if row.trained_as is not None and row.trained_as not in names:
                 raise InputError(f"Row '{row.name}' takes the weights of '{row.trained_as}', which is not a row.")
+            if row.compared_with is not None and row.compared_with not in names:
+                raise InputError(f"Row '{row.name}' is compared with '{row.compared_with}', which is not a row.")
         if self.baseline not in names:
             raise InputError(f"The baseline '{self.baseline}' is not a row. Rows: {', '.join(names)}.")
 
@@ -97,7 +106,7 @@ class AblationPlan:
     @property
     def trainings(self) -> tuple[tuple[Row, int], ...]:
         """Every (row, seed) whose decoder is trained, first seeds first: a run that is stopped early has all rows once."""
-        own = [row for row in self.rows if row.trained_as is None]
+        own = [row for row in self.rows if row.trained_as is None and row.planner is None]
         seeds = sorted({seed for row in own for seed in row.seeds})
         return tuple((row, seed) for seed in seeds for row in own if seed in row.seeds)
 

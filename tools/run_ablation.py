@@ -80,6 +80,8 @@ class Ablation:
         return self.out / "encoded" / f"{name}-{seed}"
 
     def planner(self, row: Row, seed: int) -> Path:
+        if row.planner is not None:
+            return self.plan.path(row.planner)
         return self.out / "rows" / (row.trained_as or row.name) / str(seed)
 
     def measured(self, name: str, seed: int) -> Path:
@@ -206,7 +208,7 @@ def measure_rows(ablation: Ablation, test: TestSet) -> None:
             for row in ablation.plan.rows
             for seed in row.seeds
             if ablation.plan.perception_run(row, seed) == run
-            and (ablation.planner(row, seed) / REPORT).is_file()
+            and (row.planner is not None or (ablation.planner(row, seed) / REPORT).is_file())
             and not ablation.measured(row.name, seed).is_file()
         ]
         if not wanted:
@@ -248,12 +250,12 @@ def write_table(ablation: Ablation, test: TestSet) -> None:
     for row, taken in zip(rows, times, strict=True):
         lines.append(
             line(
-                row, by_row[row.name], by_row[plan.baseline], logs,
+                row, by_row[row.name], by_row[row.compared_with or plan.baseline], logs,
                 parameters=num_parameters(models[row.name]), milliseconds=taken, training_minutes=_minutes(ablation, row),
             )
         )  # fmt: skip
     for name, title in FIXED.items():
-        row = Row(name=name, title=title, variant=Path())
+        row = Row(name=name, title=title)
         lines.append(line(row, _measured(ablation, name, range(SIMPLE_SEEDS)), by_row[plan.baseline], logs))
     with written_aside(ablation.out / "table.json") as aside:
         aside.write_text(json.dumps([each.as_json() for each in lines], indent=2) + "\n")
@@ -266,9 +268,9 @@ def _measured(ablation: Ablation, name: str, seeds: Iterable[int]) -> dict[int, 
     return {seed: Measured.load(path) for seed in seeds if (path := ablation.measured(name, seed)).is_file()}
 
 
-def _minutes(ablation: Ablation, row: Row) -> float:
-    reports = [ablation.planner(row, seed) / REPORT for seed in row.seeds]
-    return float(np.mean([json.loads(path.read_text())["minutes"] for path in reports if path.is_file()]))
+def _minutes(ablation: Ablation, row: Row) -> float | None:
+    reports = [path for seed in row.seeds if (path := ablation.planner(row, seed) / REPORT).is_file()]
+    return float(np.mean([json.loads(path.read_text())["minutes"] for path in reports])) if reports else None
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def test_the_shipped_plan_holds_what_the_paper_compares() -> None:
     seeds = {row.name: len(row.seeds) for row in plan.rows}
     assert {seeds[name] for name in ("regression", "vanilla", "truncated", "full", "full_ddim")} == {3}
     assert {row.published.table for row in plan.rows if row.published} == {2, 3, 4, 5, 6}
-    for row in plan.rows:
+    assert {row.name for row, _ in plan.trainings} == {row.name for row in plan.rows if not (row.trained_as or row.planner)}
+    for row in (row for row, _ in plan.trainings):
         config = load_training_config(plan.path(row.variant))
         planner_config(config.preset, config.planner)
     for name, file in plan.perceptions.items():
@@ -70,6 +71,7 @@ def test_decoders_take_the_trainings_of_their_perception_in_turn(trained: int, e
         ({"perception_seeds": 0}, "perception_seeds must be at least 1, got 0"),
         ({"perceptions": {"other": "x.yaml"}}, "names the perception 'shared'"),
         ({"rows": [{"name": "full", "title": "", "variant": "a", "trained_as": "it"}]}, "takes the weights of 'it'"),
+        ({"rows": [{"name": "full", "title": "", "variant": "a", "compared_with": "it"}]}, "compared with 'it'"),
         ({"rows": [{"name": "full", "title": "", "variant": "a"}] * 2}, "names of their own"),
     ],
 )

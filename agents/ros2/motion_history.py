@@ -14,7 +14,7 @@ import numpy as np
 
 from diffdrive.contracts import InputError
 from diffdrive.geometry import to_local, wrap_angle
-from diffdrive.runtime.envelope import EgoMotion, Reading
+from diffdrive.runtime.envelope import EgoMotion, Reading, motion_reading
 from diffdrive.scene import EgoState
 
 from .config import HistoryConfig
@@ -106,7 +106,7 @@ def _reading(
     if newest is not None and broken:
         return Reading(stamp_us=newest.stamp_us, value=None, fault=broken)
     if newest is not None and newest.stamp_us != before_us:
-        return Reading.of(lambda: _motion(history, newest, config), newest.stamp_us)
+        return motion_reading(lambda: _motion(history, newest, config), newest.stamp_us)
     if left_out is not None:
         return Reading(stamp_us=left_out.stamp_us, value=None, fault=left_out.fault)
     return None

@@ -12,7 +12,14 @@ from diffdrive.runtime.envelope.counters import EnvelopeCounters
 from diffdrive.runtime.envelope.decision import Cycle, Decision, DecisionMemory, DecisionStatus, decide
 from diffdrive.runtime.envelope.feasibility import Feasibility, KinematicLimits, Violation, check_proposals
 from diffdrive.runtime.envelope.freshness import Held, InputCondition, InputLimits, InputReport
-from diffdrive.runtime.envelope.inputs import EgoMotion, Reading, VehicleInputs, camera_reading, lidar_reading
+from diffdrive.runtime.envelope.inputs import (
+    EgoMotion,
+    Reading,
+    VehicleInputs,
+    camera_reading,
+    lidar_reading,
+    motion_reading,
+)
 from diffdrive.runtime.envelope.motion import Motion
 from diffdrive.runtime.envelope.recording import Replayed, cycle_line, header_line, replay
 from diffdrive.runtime.envelope.repair import repaired
@@ -68,6 +75,7 @@ __all__ = [
     "header_line",
     "lidar_reading",
     "load_envelope_config",
+    "motion_reading",
     "repaired",
     "replay",
     "retimed",

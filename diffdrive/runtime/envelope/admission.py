@@ -12,7 +12,7 @@ from diffdrive.runtime.envelope.inputs import EgoMotion, VehicleInputs
 from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, LidarSweep, Observation
 
 _SENSORS = InputLimits(max_age_s=0.3, max_frozen_s=0.5)
-_MOTION = InputLimits(max_age_s=0.1)
+_MOTION = InputLimits(max_age_s=0.1, max_frozen_s=0.3)
 _COMMAND = InputLimits(max_age_s=2.0)
 
 

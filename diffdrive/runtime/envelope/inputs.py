@@ -14,6 +14,9 @@ from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, Lid
 
 T = TypeVar("T")
 
+_MOVES_MPS = 0.5
+"""A vehicle that says it is this fast cannot stay where it is."""
+
 _DIGEST_ROWS = 64
 """So many rows of an image, or points of a sweep, tell whether it is the one before."""
 
@@ -88,6 +91,15 @@ def camera_reading(make: Callable[[], CameraFrame], stamp_us: int) -> Reading[Ca
 def lidar_reading(make: Callable[[], LidarSweep], stamp_us: int) -> Reading[LidarSweep]:
     """Of a sweep, with the digest of some of its points."""
     return Reading.of(make, stamp_us, lambda sweep: _digest(sweep.points))
+
+
+def motion_reading(make: Callable[[], EgoMotion], stamp_us: int) -> Reading[EgoMotion]:
+    """Of the odometry, with the digest of its pose while the vehicle moves. One that stands says the same again and again."""
+    return Reading.of(make, stamp_us, lambda motion: _digest(motion.odometry_pose) if _moves(motion.present) else 0)
+
+
+def _moves(state: EgoState) -> bool:
+    return float(np.hypot(*state.velocity)) > _MOVES_MPS
 
 
 def _digest(values: np.ndarray) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffdrive.runtime.envelope import EgoMotion, Reading, VehicleInputs, camera_reading, lidar_reading
+from diffdrive.runtime.envelope import EgoMotion, Reading, VehicleInputs, camera_reading, lidar_reading, motion_reading
 from diffdrive.scene import CameraFrame, CameraId, DrivingCommand, EgoState, LidarSweep
 from diffdrive.simulation.soak.drive import FRAME_US, Drive
 from diffdrive.simulation.soak.faults import Event, Fault, FaultKind, Part
@@ -67,7 +67,7 @@ def deliver(drive: Drive, frame: int, event: Event | None) -> Delivery:
         inputs=VehicleInputs(
             cameras=cameras,
             lidar=None if lidar is None else _lidar_reading(drive, lidar, readings[Part.LIDAR]),
-            motion=None if motion is None else Reading.of(lambda: _motion(drive, motion), readings[Part.MOTION]),
+            motion=None if motion is None else motion_reading(lambda: _motion(drive, motion), readings[Part.MOTION]),
             command=None if command is None else Reading.of(lambda: _command(drive, command), readings[Part.COMMAND]),
         ),
         shown={part: None if each is None or not each.is_sound else each.content for part, each in messages.items()},

@@ -44,6 +44,9 @@ class Safe:
     motion_age_s: float = 0.15
     """Without knowing its motion for longer, it must brake hard."""
 
+    motion_shown_age_s: float = 0.45
+    """Likewise, while it moves, where messages go on to say where it was so long ago."""
+
     shown_age_s: float = 0.75
     """What a plan was made from may show the world as it was so long ago: the limit of frozen inputs and the time of two
     messages."""
@@ -81,6 +84,9 @@ class Truth:
 
     motion_age_s: float
     """Since then."""
+
+    motion_shown_age_s: float
+    """Since the newest moment that a message of its motion truly told of."""
 
     plan_age_s: float
     """Since a planner last answered."""
@@ -135,12 +141,19 @@ def _duties(poses: np.ndarray, handed: Handed, truth: Truth, safe: Safe) -> Iter
         yield f"It was planned from a view that is {truth.shown_age_s:.2f} s old, more than {safe.shown_age_s:g} s."
     if handed.is_new and truth.plan_age_s > 0:
         yield "It claims to be planned in a frame in which no planner answered."
-    hard = truth.motion_age_s > safe.motion_age_s
+    hard, unknown_s = _motion_is_lost(truth, safe)
     if not hard and (handed.is_new or truth.plan_age_s <= safe.plan_age_s + 1e-6):
         return
     rate = safe.brakes_hard if hard else safe.brakes
     last = float(np.hypot(*(poses[-1, :2] - (poses[-2, :2] if len(poses) > 1 else 0.0)))) / handed.interval_s
     allowed = max(truth.speed - rate * (len(poses) - 0.5) * handed.interval_s, 0.0) + 0.3
     if last > allowed:
-        why = f"its motion is unknown for {truth.motion_age_s:.2f} s" if hard else f"no plan came for {truth.plan_age_s:.2f} s"
+        why = f"its motion is unknown for {unknown_s:.2f} s" if hard else f"no plan came for {truth.plan_age_s:.2f} s"
         yield f"The vehicle must brake, because {why}, but still drives {last:.1f} m/s at the end, more than {allowed:.1f} m/s."
+
+
+def _motion_is_lost(truth: Truth, safe: Safe) -> tuple[bool, float]:
+    """Whether the vehicle can no longer know how it moves, and for how many seconds."""
+    if truth.motion_age_s > safe.motion_age_s:
+        return True, truth.motion_age_s
+    return truth.speed > 1.0 and truth.motion_shown_age_s > safe.motion_shown_age_s, truth.motion_shown_age_s

@@ -46,7 +46,7 @@ class _Knowledge:
     def take(self, frame: int, delivery: Delivery) -> None:
         if delivery.motion is not None:
             self.motion, self.motion_frame = delivery.motion, frame
-        for part in _SENSORS:
+        for part in (*_SENSORS, Part.MOTION):
             shown = delivery.shown[part]
             if shown is not None:
                 self.shown[part] = max(shown, self.shown.get(part, 0))
@@ -61,6 +61,7 @@ class _Knowledge:
             speed=0.0 if motion is None else float(motion.velocity[0]),
             yaw_rate=0.0 if motion is None else motion.yaw_rate,
             motion_age_s=float("inf") if motion is None else (frame - self.motion_frame) * _FRAME_S,
+            motion_shown_age_s=(frame - self.shown.get(Part.MOTION, -1000)) * _FRAME_S,
             plan_age_s=float("inf") if self.plan_frame is None else (frame - self.plan_frame) * _FRAME_S,
             shown_age_s=(frame - min(self.shown.get(part, -1000) for part in _SENSORS)) * _FRAME_S,
         )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffdrive.runtime.envelope import EgoMotion, InputPolicy, Reading, VehicleInputs, camera_reading, lidar_reading
+from diffdrive.runtime.envelope import (
+    EgoMotion,
+    InputPolicy,
+    Reading,
+    VehicleInputs,
+    camera_reading,
+    lidar_reading,
+    motion_reading,
+)
 from diffdrive.scene import CameraFrame, DrivingCommand, EgoState, LidarSweep
 
 POLICY = InputPolicy()
@@ -20,9 +28,11 @@ def lidar(stamp_us: int, content: float) -> Reading[LidarSweep]:
     return lidar_reading(lambda: LidarSweep(points=np.full((5, 3), content, dtype=np.float32)), stamp_us)
 
 
-def motion(stamp_us: int) -> Reading[EgoMotion]:
-    state = EgoState(timestamp_us=stamp_us, pose=np.zeros(3), velocity=np.array([5.0, 0.0]), acceleration=np.zeros(2))
-    return Reading.of(lambda: EgoMotion(history=(state,), odometry_pose=np.array([stamp_us / 1e6 * 5.0, 0.0, 0.0])), stamp_us)
+def motion(stamp_us: int, *, driven_us: int | None = None, speed: float = 5.0) -> Reading[EgoMotion]:
+    """The odometry says where the vehicle was at ``driven_us``; None: at the stamp."""
+    pose = np.array([(stamp_us if driven_us is None else driven_us) / 1e6 * 5.0, 0.0, 0.0])
+    state = EgoState(timestamp_us=stamp_us, pose=np.zeros(3), velocity=np.array([speed, 0.0]), acceleration=np.zeros(2))
+    return motion_reading(lambda: EgoMotion(history=(state,), odometry_pose=pose), stamp_us)
 
 
 def everything(now_us: int, content: int | None = None) -> VehicleInputs:

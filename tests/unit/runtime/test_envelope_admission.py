@@ -98,6 +98,16 @@ def test_a_frozen_camera_forbids_to_plan_though_its_stamps_advance() -> None:
     assert after(*cycles, policy=endless).observation is not None
 
 
+@pytest.mark.parametrize(("speed", "is_frozen"), [(5.0, True), (0.0, False)])
+def test_odometry_that_stays_where_it_is_is_frozen_if_it_says_that_it_moves(speed: float, is_frozen: bool) -> None:
+    stamps = [(index + 1) * CYCLE_US for index in range(5)]
+    cycles = [replace(everything(stamp), motion=motion(stamp, driven_us=0, speed=speed)) for stamp in stamps]
+    assert after(*cycles[:4]).observation is not None
+    admission = after(*cycles)
+    assert (condition(admission, "motion") is InputCondition.FROZEN) == is_frozen
+    assert (admission.motion is None) == (admission.observation is None) == is_frozen
+
+
 def test_messages_that_overtake_each_other_change_nothing() -> None:
     old = replace(everything(2 * CYCLE_US), lidar=lidar(CYCLE_US // 2, 99.0))
     admission = after(None, old)

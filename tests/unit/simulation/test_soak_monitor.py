@@ -20,6 +20,7 @@ TRUTH = Truth(
     speed=SPEED,
     yaw_rate=0.0,
     motion_age_s=0.0,
+    motion_shown_age_s=0.0,
     plan_age_s=0.0,
     shown_age_s=0.0,
 )

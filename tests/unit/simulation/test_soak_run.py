@@ -111,6 +111,14 @@ def test_an_envelope_that_plans_from_frozen_pictures_is_caught() -> None:
     assert failures(soaked(frozen)) == ()
 
 
+def test_an_envelope_that_believes_frozen_odometry_is_caught() -> None:
+    trusting = replace(CONFIG, inputs=replace(CONFIG.inputs, motion=replace(CONFIG.inputs.motion, max_frozen_s=None)))
+    frozen = event(Part.MOTION, FaultKind.FROZEN, length=12)
+    sentences = " ".join(breach.sentence for breach in soaked(frozen, config=trusting).ledger.breaches)
+    assert "must brake, because its motion is unknown" in sentences
+    assert failures(soaked(frozen)) == ()
+
+
 def test_an_exception_that_escapes_is_a_breach_and_not_the_end() -> None:
     class Fragile:
         def cycle(self, inputs: VehicleInputs) -> CycleOutcome:

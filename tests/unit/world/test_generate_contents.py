@@ -36,6 +36,10 @@ def test_hash_is_of_the_facts_to_a_millimetre() -> None:
     assert len(first) == 32
 
 
+def test_a_fact_that_a_type_learns_does_not_change_the_hashes_of_the_benchmarks() -> None:
+    assert content_hash(TOWN, [LOG]) == "87d672aede0e619d57c5f2b7edbe0566"
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -19,12 +19,12 @@ from diffdrive.viz import PlanOverlay, draw_anchors, draw_scene, draw_town, save
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-PLAN_SCENE = "town9001-log01-58500000"
+PLAN_SCENE = "town9000-log00-56000000"
 TOWN_SCENE = "town9001-log00-97000000"
 
 
 def draw_plan() -> Path:
-    """The shipped planner turns left at dusk, with the road users' boxes left out."""
+    """The shipped planner in a bend, with the road users' boxes left out."""
     from diffdrive.runtime import Planner
     from diffdrive.world.source import WorldSource
 

@@ -86,6 +86,8 @@ class AblationPlan:
                 raise InputError(f"Row '{row.name}' names the perception '{row.perception}'. Known: {known}.")
             if row.trained_as is not None and row.trained_as not in names:
                 raise InputError(f"Row '{row.name}' takes the weights of '{row.trained_as}', which is not a row.")
+            if (row.variant == Path()) == (row.planner is None):
+                raise InputError(f"Row '{row.name}' must name either a variant, which is trained, or a planner, which is not.")
             if row.compared_with is not None and row.compared_with not in names:
                 raise InputError(f"Row '{row.name}' is compared with '{row.compared_with}', which is not a row.")
         if self.baseline not in names:

@@ -38,6 +38,9 @@ class Safe:
     start_aside_m: float = 1.25
     """Metres of the first pose beside the arc that the vehicle is in."""
 
+    moving: float = 1.0
+    """m/s from which odometry that repeats itself is wrong for certain."""
+
     plan_age_s: float = 0.5
     """Without a plan for longer, the vehicle must brake."""
 
@@ -156,4 +159,4 @@ def _motion_is_lost(truth: Truth, safe: Safe) -> tuple[bool, float]:
     """Whether the vehicle can no longer know how it moves, and for how many seconds."""
     if truth.motion_age_s > safe.motion_age_s:
         return True, truth.motion_age_s
-    return truth.speed > 1.0 and truth.motion_shown_age_s > safe.motion_shown_age_s, truth.motion_shown_age_s
+    return truth.speed > safe.moving and truth.motion_shown_age_s > safe.motion_shown_age_s, truth.motion_shown_age_s

@@ -71,6 +71,7 @@ def test_decoders_take_the_trainings_of_their_perception_in_turn(trained: int, e
         ({"perception_seeds": 0}, "perception_seeds must be at least 1, got 0"),
         ({"perceptions": {"other": "x.yaml"}}, "names the perception 'shared'"),
         ({"rows": [{"name": "full", "title": "", "variant": "a", "trained_as": "it"}]}, "takes the weights of 'it'"),
+        ({"rows": [{"name": "full", "title": ""}]}, "either a variant"),
         ({"rows": [{"name": "full", "title": "", "variant": "a", "compared_with": "it"}]}, "compared with 'it'"),
         ({"rows": [{"name": "full", "title": "", "variant": "a"}] * 2}, "names of their own"),
     ],

@@ -18,7 +18,7 @@ import torch
 
 from diffdrive.contracts import InputError
 from diffdrive.training.cache import FeatureCache
-from diffdrive.training.config import BestBy, RecordingConfig, TrainingConfig, ValidationConfig
+from diffdrive.training.config import BestBy, InitialConfig, RecordingConfig, ScoreStageConfig, TrainingConfig, ValidationConfig
 from diffdrive.training.data_module import PlannerDataModule
 from diffdrive.training.engine.checkpoint_file import CheckpointFile
 from diffdrive.training.engine.checkpoints import Monitor
@@ -216,6 +216,13 @@ def test_the_outline_counts_steps(tiny_config: TrainingConfig, tiny_cache: Featu
     text = "\n".join(outline.lines())
     assert "8 scenes a step (2 x 2 processes x 2 accumulated)" in text
     assert "ddp" in text
+    assert "then" not in text
+    later = dataclasses.replace(
+        config, epochs=0, initial=InitialConfig(checkpoint=Path("a")), score_stage=ScoreStageConfig(epochs=6)
+    )
+    text = "\n".join(RunOutline.of(later, data).lines())
+    assert "none end to end, from 'a'" in text
+    assert "score stage, 2 draws of every scene scored, 6 epochs" in text
 
 
 def test_weights_and_biases_is_asked_for_by_name(tiny_config: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,16 @@ def test_the_folded_network_equals_the_plain_one(name: str, jumps: str | None) -
     expected = model(inputs, noise, table)
     folded = InferenceModel(model, table, wants_agents=True)
     poses, logits, *_ = folded(inputs.camera, inputs.lidar, inputs.status, noise)
-    torch.testing.assert_close(poses, expected.poses, rtol=1e-5, atol=2e-4)
-    torch.testing.assert_close(logits, expected.logits, rtol=1e-5, atol=2e-4)
+    # Many layers of random weights enlarge rounding, differently on every processor: as much as they do that to the picture's
+    # own last bits is no mistake of the folding.
+    poses_atol = logits_atol = 2e-4
+    for nudge in (-2e-7, 2e-7, 4e-7, 6e-7):
+        nudged = model(replace(inputs, camera=inputs.camera * (1 + nudge)), noise, table)
+        poses_atol = max(poses_atol, 3 * float((nudged.poses - expected.poses).abs().max()))
+        logits_atol = max(logits_atol, 3 * float((nudged.logits - expected.logits).abs().max()))
+    assert poses_atol < 5e-3 and logits_atol < 5e-3
+    torch.testing.assert_close(poses, expected.poses, rtol=1e-5, atol=poses_atol)
+    torch.testing.assert_close(logits, expected.logits, rtol=1e-5, atol=logits_atol)
 
 
 @pytest.mark.parametrize("name", DIFFUSION)

@@ -54,13 +54,14 @@ def scene_set(config: TrainingConfig, source: SourceConfig, tokens: tuple[str, .
         inputs=planner.inputs, targets=planner.targets, source=source_identity(open_source(source), source), tokens=tokens
     )
     cache = open_or_build(config.data.cache, spec, partial(open_source, source), workers=workers)
-    scenes, answers = _prepared(source, tokens, folder)
+    scenes, answers = prepared_scenes(source, tokens, folder)
     return TestSet(cache=cache, scenes=scenes, answers=answers)
 
 
-def _prepared(
+def prepared_scenes(
     source: SourceConfig, tokens: tuple[str, ...], folder: Path
 ) -> tuple[tuple[ScoringScene, ...], dict[str, np.ndarray]]:
+    """The scenes ready for scoring, in the order of ``tokens``, kept in ``folder``; and the answers that need no network."""
     kept = folder / "answers.npz"
     if not kept.is_file():
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from diffdrive.model import PlannerModel
 from diffdrive.model.checkpoint import load_checkpoint
 from diffdrive.scoring.rules import rules_of
 from diffdrive.scoring.score import score
+from diffdrive.scoring.scoring_scene import ScoringScene
 from diffdrive.training.encoded_scenes import EncodedScenes
 from diffdrive.vehicle import PACIFICA
 
@@ -57,7 +58,7 @@ def measure(checkpoint: Path, jumps: JumpTable | None, test: TestSet, seen: Enco
     distance = np.linalg.norm(proposals[..., :2] - driven[:, None, :, :2], axis=-1).mean(axis=-1)
     return Measured(
         values={
-            **scored(test, chosen),
+            **scored(test.scenes, chosen),
             "ade": np.linalg.norm(chosen[..., :2] - driven[..., :2], axis=-1).mean(axis=-1),
             "min_ade": distance.min(axis=1),
             "diversity": mode_diversity(proposals, PACIFICA.width),
@@ -68,15 +69,15 @@ def measure(checkpoint: Path, jumps: JumpTable | None, test: TestSet, seen: Enco
 def measure_fixed(test: TestSet, poses: np.ndarray, driven: np.ndarray) -> Measured:
     """Of trajectories [N, T, 3] that no network made."""
     ade = np.linalg.norm(poses[..., :2] - driven[..., :2], axis=-1).mean(axis=-1)
-    return Measured(values={**scored(test, poses), "ade": ade, "min_ade": ade, "diversity": np.zeros(len(poses))})
+    return Measured(values={**scored(test.scenes, poses), "ade": ade, "min_ade": ade, "diversity": np.zeros(len(poses))})
 
 
-def scored(test: TestSet, poses: np.ndarray) -> dict[str, np.ndarray]:
+def scored(scenes: Sequence[ScoringScene], poses: np.ndarray) -> dict[str, np.ndarray]:
     """PDMS and its parts of one trajectory [N, T, 3] a scene."""
     parts: dict[str, list[np.ndarray]] = {"pdms": [], **{name: [] for name in SUB_SCORES}}
     for start in range(0, len(poses), _SCORE_BATCH):
         rows = slice(start, start + _SCORE_BATCH)
-        scores = score(test.scenes[rows], poses[rows, None].astype(np.float64), metric=METRIC)
+        scores = score(scenes[rows], poses[rows, None].astype(np.float64), metric=METRIC)
         parts["pdms"].append(scores.total[:, 0].numpy())
         for name in SUB_SCORES:
             parts[name].append(scores[name][:, 0].numpy())

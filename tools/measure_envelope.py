@@ -110,7 +110,7 @@ def _breaks(trajectories: np.ndarray, motions: Sequence[EgoMotion], config: Enve
 
 
 def _pdms(test: TestSet, trajectories: np.ndarray) -> float:
-    return float(scored(test, trajectories)["pdms"].mean())
+    return float(scored(test.scenes, trajectories)["pdms"].mean())
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def main() -> None:
     for way in _ways(model):
         planned = plan_drives(model, seen, frames.drives, way)
         errors, flips = overlap_errors(planned.chosen, frames.drives, model.anchors.numpy())
-        values = {**scored(frames.test, planned.chosen), "overlap_m": errors, "flips": flips}
+        values = {**scored(frames.test.scenes, planned.chosen), "overlap_m": errors, "flips": flips}
         values["ade"] = np.linalg.norm(planned.chosen[..., :2] - seen.trajectory.numpy()[..., :2], axis=-1).mean(axis=-1)
         reference = reference or values
         results.append(_summary(way, values, reference, frames, float(planned.is_warm.mean())))

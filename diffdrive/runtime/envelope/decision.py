@@ -1,7 +1,7 @@
 """What the vehicle shall do in a cycle, given what the planner said: drive a proposal, or the next best thing down the ladder.
 
     a proposal that can be driven                                   PLANNED
-    the best one, bent to what the vehicle can do                   REPAIRED
+    the best one, bent to what the vehicle can do                   REPAIRED       a little, or further where none can be driven
     the plan before, driven on                                      CARRIED_ON     no plan, and the last one is young
     a comfortable stop on the path of the plan before               STOPPING       no plan for longer
     a hard stop from what was last known of the motion              EMERGENCY_STOP the motion is unknown too
@@ -22,7 +22,7 @@ from diffdrive.runtime.envelope.config import Braking, EnvelopeConfig
 from diffdrive.runtime.envelope.feasibility import Violation, check_proposals
 from diffdrive.runtime.envelope.inputs import EgoMotion
 from diffdrive.runtime.envelope.repair import repaired
-from diffdrive.runtime.envelope.selection import Choice, select
+from diffdrive.runtime.envelope.selection import Choice, departures_from, select
 from diffdrive.runtime.fallback import braking_ways
 from diffdrive.runtime.plan import Plan
 from diffdrive.scene import Trajectory
@@ -32,7 +32,7 @@ class DecisionStatus(enum.Enum):
     """Which rung of the ladder the vehicle is on. Every value is a sentence that can be shown to a person as it is."""
 
     PLANNED = "The planner's best proposal that can be driven is driven."
-    REPAIRED = "No proposal can be driven as it is, so the best one was bent to what the vehicle can do."
+    REPAIRED = "The planner's best proposal cannot be driven as it is, so it was bent to what the vehicle can do."
     CARRIED_ON = "There is no new plan, so the plan before is driven on."
     STOPPING = "There has been no plan for too long, so the vehicle brakes comfortably to a stop."
     EMERGENCY_STOP = "The vehicle does not know how it moves, so it brakes hard to a stop."
@@ -116,26 +116,27 @@ def _planned(plan: Plan, now_us: int, motion: EgoMotion, memory: DecisionMemory,
     before = memory.past
     is_young = before is not None and 0 < before.age_s(now_us) <= config.max_plan_age_s and _is_on(before, motion, config)
     carried = retimed(before, motion.odometry_pose, now_us) if before is not None and is_young else None
-    chosen = select(plan.proposals, plan.scores, checked.is_feasible, carried, config.selection)
     best = int(plan.scores.argmax())
-    told, few = checked.violations(best), int((~checked.is_feasible).sum())
-    if chosen is not None:
-        return Decision(
-            trajectory=Trajectory(plan.proposals[chosen.mode], interval_s=interval_s),
-            status=DecisionStatus.PLANNED,
-            mode=chosen.mode,
-            choice=chosen.choice,
-            violations=told,
-            num_infeasible=few,
-        )
-    bent = repaired(Trajectory(plan.proposals[best], interval_s=interval_s), motion.present, config.wheel_base, config.limits)
+    proposals, can_be_driven, bent = plan.proposals, checked.is_feasible, None
+    if not can_be_driven[best]:
+        wanted = Trajectory(proposals[best], interval_s=interval_s)
+        bent = repaired(wanted, motion.present, config.wheel_base, config.limits)
+        if departures_from(wanted, bent.poses[None])[0] <= config.selection.max_bend_m:
+            # A few decimetres of a network's jitter are no reason to drive something that it thinks less of.
+            proposals, can_be_driven = proposals.copy(), can_be_driven.copy()
+            proposals[best], can_be_driven[best] = bent.poses, True
+    chosen = select(proposals, plan.scores, can_be_driven, carried, config.selection)
+    mode, choice = (best, None) if chosen is None else (chosen.mode, chosen.choice)
+    told = checked.violations(best)
+    is_bent = bent is not None and mode == best
     return Decision(
-        trajectory=bent,
-        status=DecisionStatus.REPAIRED,
-        detail=" ".join(violation.value for violation in told),
-        mode=best,
+        trajectory=Trajectory(proposals[mode], interval_s=interval_s) if bent is None or mode != best else bent,
+        status=DecisionStatus.REPAIRED if is_bent else DecisionStatus.PLANNED,
+        detail=" ".join(violation.value for violation in told) if is_bent else "",
+        mode=mode,
+        choice=choice,
         violations=told,
-        num_infeasible=few,
+        num_infeasible=int((~checked.is_feasible).sum()),
     )
 
 

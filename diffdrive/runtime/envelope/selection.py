@@ -29,11 +29,17 @@ class SelectionConfig:
     max_departure_m: float = 1.0
     """Mean distance from the plan before, over the times that both cover, up to which a proposal goes on with it."""
 
+    max_bend_m: float = 0.5
+    """Mean distance by which the proposal with the highest score may be bent to what the vehicle can do, and still be that
+    proposal; bent further it is another plan, and loses its score. 0: proposals are driven as they are."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.margin <= 1:
             raise InputError(f"SelectionConfig.margin must be between 0 and 1, got {self.margin}.")
         if not self.max_departure_m > 0:
             raise InputError(f"SelectionConfig.max_departure_m must be positive metres, got {self.max_departure_m}.")
+        if not self.max_bend_m >= 0:
+            raise InputError(f"SelectionConfig.max_bend_m must be metres, 0 or more, got {self.max_bend_m}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,24 @@ def test_where_none_can_be_driven_the_best_is_bent_until_it_can() -> None:
     assert checked.violations(0) == ()
 
 
+def test_a_jitter_of_the_best_is_bent_away_and_not_answered_with_another() -> None:
+    shaky = arc(0.0)
+    shaky[::2, 1] += 0.45
+    proposals = plan(shaky, arc(0.01))
+    (decision,) = run(Cycle(now_us=0, plan=proposals, motion=motion()))
+    assert (decision.status, decision.mode, decision.choice) == (DecisionStatus.REPAIRED, 0, Choice.BEST)
+    assert (decision.num_infeasible, decision.violations) == (1, (Violation.SLIP,))
+    poses = decision.trajectory.poses
+    checked = check_proposals(poses[None], INTERVAL_S, motion().present, CONFIG.wheel_base, CONFIG.limits)
+    assert checked.violations(0) == ()
+    assert np.hypot(*(poses - shaky)[:, :2].T).mean() <= CONFIG.selection.max_bend_m
+    np.testing.assert_array_equal(proposals.proposals[0], shaky)
+
+    as_they_are = replace(CONFIG, selection=replace(CONFIG.selection, max_bend_m=0.0))
+    strict, _ = decide(Cycle(now_us=0, plan=proposals, motion=motion()), DecisionMemory(), as_they_are)
+    assert (strict.status, strict.mode) == (DecisionStatus.PLANNED, 1)
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), speed=st.floats(0.0, 20.0), bend=st.floats(-1.0, 1.0), acceleration=st.floats(-3.0, 2.0))
 def test_whatever_is_repaired_can_be_driven(seed: int, speed: float, bend: float, acceleration: float) -> None:
@@ -279,3 +297,5 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         SelectionConfig(margin=2.0)
     with pytest.raises(InputError, match="max_departure_m"):
         SelectionConfig(max_departure_m=0.0)
+    with pytest.raises(InputError, match="max_bend_m"):
+        SelectionConfig(max_bend_m=-0.1)

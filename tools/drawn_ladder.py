@@ -38,7 +38,7 @@ def _questions(axes: Axes, config: EnvelopeConfig) -> None:
     motion_s, deadline_ms = config.inputs.motion.max_age_s, 1000 * config.deadline_s
     _box(axes, 0, 0, GROUND, "Is the motion known,", f"not older than {motion_s:g} s?")
     _box(axes, 0, 1, GROUND, "Are cameras and LiDAR usable, and", f"did the planner answer within {deadline_ms:.0f} ms?")
-    _box(axes, 0, 2, GROUND, "Can the vehicle drive", "one of the proposals?")
+    _box(axes, 0, 2, GROUND, "Can the chosen proposal", "be driven as it is?")
     _box(axes, 1, 1, GROUND, f"Is the last plan at most {config.max_plan_age_s:g} s old,", "and the vehicle on its path?")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from diffdrive.runtime.envelope import CycleOutcome, DecisionStatus, EnvelopeCounters, InputCondition, InputReport
+from diffdrive.runtime.envelope import CycleOutcome, Decision, DecisionStatus, EnvelopeCounters, InputCondition, InputReport
 
 from .making import MakesMessages, header_message
 
@@ -58,13 +58,19 @@ def diagnostics_message(make: MakesMessages, told: Told, *, vehicle: str) -> Any
     }
     for (name, labels), count in sorted(told.counters.counts.items()):
         values[name + "".join(f" {key}={value}" for key, value in labels)] = count
-    level = ERROR if told.failure else LEVELS[decision.status]
+    level = ERROR if told.failure else _level(decision)
     planner = _status(make, "planner", level, decision.status.value, values, vehicle)
     return make(
         "diagnostic_msgs/msg/DiagnosticArray",
         header=header_message(make, outcome.cycle.now_us, ""),
         status=[planner, *(_input(make, report, vehicle) for report in admission.reports)],
     )
+
+
+def _level(decision: Decision) -> int:
+    """A proposal that was bent so little that it was chosen is nothing to worry about."""
+    is_hardly_bent = decision.status is DecisionStatus.REPAIRED and decision.choice is not None
+    return OK if is_hardly_bent else LEVELS[decision.status]
 
 
 def _input(make: MakesMessages, report: InputReport, vehicle: str) -> Any:

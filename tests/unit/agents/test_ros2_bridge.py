@@ -164,6 +164,27 @@ def test_without_a_camera_the_plan_is_carried_on_and_then_the_vehicle_stops(scen
     assert conditions(bridge)["camera r0"] is InputCondition.STALE
 
 
+class Shaky(Straight):
+    """Its only proposal jitters to the left by ``aside_m`` at every other pose."""
+
+    def __init__(self, aside_m: float) -> None:
+        super().__init__()
+        self._aside_m = aside_m
+
+    def plan(self, observation: Observation, /, *, noise: np.ndarray | None = None) -> Plan:
+        poses = arc(0.0, float(observation.ego.velocity[0]))
+        poses[::2, 1] += self._aside_m
+        return plan(poses)
+
+
+@pytest.mark.parametrize(("aside_m", "level"), [(0.45, 0), (4.0, 1)])
+def test_only_a_plan_that_was_bent_far_is_a_warning(scenes: list[Scene], aside_m: float, level: int) -> None:
+    bridge = Bridge(AskInline(planner=Shaky(aside_m)), CONFIG, make_bag_message)
+    out = driven(bridge, scenes[0])
+    assert bridge.outcome is not None and bridge.outcome.decision.status is DecisionStatus.REPAIRED
+    assert out[CONFIG.outputs.diagnostics].status[0].level == level
+
+
 def test_a_failure_while_looking_at_messages_still_ends_in_a_decision(scenes: list[Scene]) -> None:
     bridge, _ = bridge_of()
     driven(bridge, scenes[0])

@@ -117,20 +117,18 @@ def _planned(plan: Plan, now_us: int, motion: EgoMotion, memory: DecisionMemory,
     is_young = before is not None and 0 < before.age_s(now_us) <= config.max_plan_age_s and _is_on(before, motion, config)
     carried = retimed(before, motion.odometry_pose, now_us) if before is not None and is_young else None
     best = int(plan.scores.argmax())
-    proposals, can_be_driven, bent = plan.proposals, checked.is_feasible, None
-    if not can_be_driven[best]:
-        wanted = Trajectory(proposals[best], interval_s=interval_s)
-        bent = repaired(wanted, motion.present, config.wheel_base, config.limits)
-        if departures_from(wanted, bent.poses[None])[0] <= config.selection.max_bend_m:
-            # A few decimetres of a network's jitter are no reason to drive something that it thinks less of.
-            proposals, can_be_driven = proposals.copy(), can_be_driven.copy()
-            proposals[best], can_be_driven[best] = bent.poses, True
+    wanted = Trajectory(plan.proposals[best], interval_s=interval_s)
+    bent = _drivable(wanted, motion, config)
+    proposals, can_be_driven = np.array(plan.proposals, dtype=np.float64), checked.is_feasible.copy()
+    # A few decimetres of a network's jitter are no reason to drive something that it thinks less of.
+    can_be_driven[best] |= departures_from(wanted, bent.poses[None])[0] <= config.selection.max_bend_m
+    proposals[best] = bent.poses
     chosen = select(proposals, plan.scores, can_be_driven, carried, config.selection)
     mode, choice = (best, None) if chosen is None else (chosen.mode, chosen.choice)
     told = checked.violations(best)
-    is_bent = bent is not None and mode == best
+    is_bent = mode == best and bool(told)
     return Decision(
-        trajectory=Trajectory(proposals[mode], interval_s=interval_s) if bent is None or mode != best else bent,
+        trajectory=Trajectory(proposals[mode], interval_s=interval_s),
         status=DecisionStatus.REPAIRED if is_bent else DecisionStatus.PLANNED,
         detail=" ".join(violation.value for violation in told) if is_bent else "",
         mode=mode,
